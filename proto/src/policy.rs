@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(method.access, Access::Public);
         assert!(method.no_side_effects);
         let cache = method.cache.as_ref().unwrap();
-        assert_eq!(cache.ttl, Duration::from_secs(600));
+        assert_eq!(cache.ttl, Duration::from_mins(10));
         assert_eq!(cache.tags, ["product:{id}"]);
     }
 
