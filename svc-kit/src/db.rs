@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{error::StoreError, secret::Secret};
+use crate::{error::StoreError, outbox, secret::Secret};
 
 /// Where the database is and how much of it is used.
 #[derive(Debug, Clone, clap::Args)]
@@ -113,5 +113,9 @@ async fn pool(config: &DbConfig, url: &Secret) -> anyhow::Result<PgPool> {
 /// # Errors
 /// When a migration fails or was changed after it ran.
 pub async fn migrate(db: &Db, service: &Migrator) -> anyhow::Result<()> {
+    outbox::MIGRATIONS
+        .run(db.writer())
+        .await
+        .context("migrations of the kit failed")?;
     service.run(db.writer()).await.context("migrations failed")
 }

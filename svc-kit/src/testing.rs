@@ -3,7 +3,14 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{caller::Caller, clock::Clock, id::AccountId, redis::RedisConfig};
+use crate::{
+    caller::Caller,
+    clock::Clock,
+    db::Db,
+    id::AccountId,
+    nats::{Nats, NatsConfig},
+    redis::RedisConfig,
+};
 
 /// The address of a real server that the test runner has started.
 ///
@@ -36,11 +43,35 @@ pub async fn redis() -> fred::clients::Pool {
 ///
 /// # Panics
 /// When a migration fails.
-pub async fn migrated(pool: PgPool, service: &sqlx::migrate::Migrator) -> crate::db::Db {
-    let db = crate::db::Db::from_pool(pool);
+pub async fn migrated(pool: PgPool, service: &sqlx::migrate::Migrator) -> Db {
+    let db = Db::from_pool(pool);
     #[expect(clippy::expect_used, reason = "a test without its tables cannot go on")]
     crate::db::migrate(&db, service).await.expect("migrations");
     db
+}
+
+/// The tests' NATS.
+///
+/// # Panics
+/// When there is none.
+pub async fn nats() -> Nats {
+    let config = NatsConfig::new(server_url("SOUK_TEST_NATS_URL"));
+    #[expect(clippy::expect_used, reason = "a test without its server cannot go on")]
+    let nats = Nats::connect(&config).await.expect("the tests' NATS");
+    assert!(nats.is_connected(), "the tests' NATS does not answer");
+    nats
+}
+
+/// The subjects of the events that wait in the outbox, oldest first.
+///
+/// # Panics
+/// When the database does not answer.
+pub async fn outbox_subjects(db: &Db) -> Vec<String> {
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without its database cannot go on"
+    )]
+    crate::outbox::subjects(db).await.expect("the outbox")
 }
 
 /// Some customer.

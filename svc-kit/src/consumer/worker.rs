@@ -1,0 +1,208 @@
+//! The loop of one consumer: a durable pull consumer on the stream of its
+//! subject, read in batches. Whatever happens to NATS, the stream or the
+//! consumer's state there, it opens everything again and goes on.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_nats::jetstream::{
+    Message,
+    consumer::{AckPolicy, Consumer as Durable, DeliverPolicy, pull},
+};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use proto::events::{Event as _, stream_of};
+
+use super::{
+    Consumer, HANDLE_TIMEOUT,
+    message::{After, process, put_back},
+    metrics,
+};
+use crate::{
+    Shutdown,
+    backoff::Backoff,
+    db::Db,
+    nats::{Nats, headers::Envelope},
+};
+
+/// How many messages are taken at once.
+const BATCH: usize = 64;
+
+/// How many aggregates are worked on at once.
+const CONCURRENCY: usize = 8;
+
+/// After this JetStream delivers a message again that nobody acknowledged.
+/// Longer than a handler may take.
+const ACK_WAIT: Duration = Duration::from_secs(HANDLE_TIMEOUT.as_secs() + 10);
+
+/// How many messages may be with the replicas of a service at once.
+const MAX_ACK_PENDING: i64 = 1024;
+
+/// How long a request for messages stands on the server.
+const PULL_EXPIRES: Duration = Duration::from_secs(30);
+
+/// How often the server says that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How often the lag is asked for.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+
+/// How long to wait before opening everything again.
+const REOPEN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+
+/// What a consumer needs.
+#[derive(Debug, Clone)]
+pub(super) struct Surroundings {
+    pub(super) db: Db,
+    pub(super) nats: Nats,
+}
+
+/// Consumes until told to stop.
+pub(super) async fn run<C: Consumer>(around: Surroundings, consumer: C, shutdown: Shutdown) {
+    let mut failures = 0;
+    while !shutdown.is_stopped() {
+        let mut handled = 0;
+        if let Err(error) = consume(&around, &consumer, &shutdown, &mut handled).await {
+            failures = if handled > 0 { 1 } else { failures + 1 };
+            tracing::warn!(consumer = C::NAME, %error, failures, "consuming again");
+            tokio::select! {
+                () = shutdown.stopped() => {}
+                () = tokio::time::sleep(REOPEN.delay(failures)) => {}
+            }
+        }
+    }
+    tracing::debug!(consumer = C::NAME, "stopped");
+}
+
+/// Consumes until told to stop, or until something fails.
+async fn consume<C: Consumer>(
+    around: &Surroundings,
+    consumer: &C,
+    shutdown: &Shutdown,
+    handled: &mut u64,
+) -> Result<(), async_nats::Error> {
+    let durable = open::<C>(&around.nats).await?;
+    let mut messages = durable
+        .stream()
+        .max_messages_per_batch(BATCH)
+        .expires(PULL_EXPIRES)
+        .heartbeat(HEARTBEAT)
+        .messages()
+        .await?;
+    let mut lag = tokio::time::interval(LAG_EVERY);
+    lag.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let first = tokio::select! {
+            biased;
+            () = shutdown.stopped() => break,
+            first = messages.next() => first,
+            _ = lag.tick() => {
+                measure_lag::<C>(&durable).await;
+                continue;
+            }
+        };
+        let first = first.ok_or("the consumer ended")??;
+        let mut batch = vec![first];
+        let mut failed = None;
+        while batch.len() < BATCH && failed.is_none() {
+            match messages.next().now_or_never() {
+                Some(Some(Ok(message))) => batch.push(message),
+                Some(Some(Err(error))) => failed = Some(error),
+                Some(None) | None => break,
+            }
+        }
+        *handled += batch.len() as u64;
+        let pause = work_off(around, consumer, batch).await;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if let Some(pause) = pause {
+            tokio::select! {
+                () = shutdown.stopped() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+    // What has come and was not begun: another replica may have it at once.
+    while let Some(Some(Ok(message))) = messages.next().now_or_never() {
+        put_back(&message, Duration::ZERO).await;
+    }
+    Ok(())
+}
+
+/// Handles a batch: an aggregate's messages one after the other, aggregates
+/// beside each other. Says how long to wait if nothing can be handled now.
+async fn work_off<C: Consumer>(
+    around: &Surroundings,
+    consumer: &C,
+    batch: Vec<Message>,
+) -> Option<Duration> {
+    stream::iter(by_aggregate(batch))
+        .map(|messages| async move {
+            let mut held_back = None;
+            let mut paused = None;
+            for message in messages {
+                if let Some(pause) = held_back {
+                    put_back(&message, pause).await;
+                    continue;
+                }
+                match process(around, consumer, &message).await {
+                    After::Next => {}
+                    After::HoldBack(pause) => held_back = Some(pause),
+                    After::Pause(pause) => {
+                        held_back = Some(pause);
+                        paused = Some(pause);
+                    }
+                }
+            }
+            paused
+        })
+        .buffer_unordered(CONCURRENCY)
+        .fold(None, |longest: Option<Duration>, paused| {
+            std::future::ready(longest.max(paused))
+        })
+        .await
+}
+
+fn by_aggregate(batch: Vec<Message>) -> Vec<Vec<Message>> {
+    let mut groups: Vec<Vec<Message>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for message in batch {
+        let aggregate = Envelope::read(message.headers.as_ref()).aggregate_id;
+        let place = *places.entry(aggregate).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(message),
+            None => groups.push(vec![message]),
+        }
+    }
+    groups
+}
+
+/// Makes sure of the durable consumer.
+async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<pull::Config>, async_nats::Error> {
+    let stream = stream_of(C::Event::SUBJECT)
+        .ok_or_else(|| format!("no stream keeps {}", C::Event::SUBJECT))?;
+    let config = pull::Config {
+        durable_name: Some(C::NAME.to_owned()),
+        filter_subject: C::Event::SUBJECT.to_owned(),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        // The kit counts attempts itself, and gives up with a dead letter.
+        max_deliver: -1,
+        max_ack_pending: MAX_ACK_PENDING,
+        ..pull::Config::default()
+    };
+    Ok(nats
+        .jetstream()
+        .create_consumer_on_stream(config, stream.name)
+        .await?)
+}
+
+async fn measure_lag<C: Consumer>(durable: &Durable<pull::Config>) {
+    match durable.get_info().await {
+        Ok(info) => {
+            let lag = i64::try_from(info.num_pending).unwrap_or(i64::MAX);
+            metrics::LAG.with_label_values(&[C::NAME]).set(lag);
+        }
+        Err(error) => tracing::debug!(consumer = C::NAME, %error, "lag unknown"),
+    }
+}

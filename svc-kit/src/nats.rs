@@ -1,0 +1,158 @@
+//! The connection to NATS. It survives NATS being away, at the start and
+//! later, and makes sure of the streams that keep our events. It must never
+//! end a process because NATS is not there, and never change a stream that
+//! exists: an operator may have.
+
+pub(crate) mod headers;
+mod streams;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use async_nats::{
+    Client, ConnectOptions, Event,
+    connection::State,
+    jetstream::{self, context::ContextBuilder},
+};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{backoff::Backoff, secret::Secret};
+
+pub use streams::{DEAD_LETTER_MAX_AGE, DUPLICATE_WINDOW, STREAM_MAX_AGE};
+
+/// How long one attempt to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often we ask whether NATS is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long JetStream may take to answer a request or to acknowledge what was
+/// published.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many published events may wait for their acknowledgement.
+const MAX_PENDING_PUBLISHES: usize = 1024;
+
+/// How long to wait between attempts to connect.
+const RECONNECT: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+
+/// How long [`Nats::connect`] waits for the streams before it goes on without
+/// them.
+const STREAMS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a process that stops waits until its last words are sent.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where NATS is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct NatsConfig {
+    /// Address of NATS: "nats://localhost:4222"; several with commas between.
+    #[arg(long = "nats-url", env = "SOUK_NATS_URL", hide_env_values = true)]
+    pub url: Secret,
+}
+
+impl NatsConfig {
+    /// With an address, for tests.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: Secret::from(url.into()),
+        }
+    }
+}
+
+/// A connection to NATS. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    client: Client,
+    jetstream: jetstream::Context,
+    streams_exist: watch::Receiver<bool>,
+    _ensure_streams: Arc<AbortOnDropHandle<()>>,
+}
+
+impl Nats {
+    /// Begins to connect, and goes on trying for as long as it lives. When
+    /// NATS is there, the streams exist on return; when it is not, they are
+    /// made as soon as it comes.
+    ///
+    /// # Errors
+    /// Only when the address makes no sense.
+    pub async fn connect(config: &NatsConfig) -> anyhow::Result<Self> {
+        let (connected, connections) = watch::channel(0_u64);
+        let client = ConnectOptions::new()
+            .name(env!("CARGO_PKG_NAME"))
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .ping_interval(PING_INTERVAL)
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .reconnect_delay_callback(|attempts| {
+                RECONNECT.delay(u32::try_from(attempts).unwrap_or(u32::MAX))
+            })
+            .event_callback(move |event| {
+                log(&event);
+                if matches!(event, Event::Connected) {
+                    connected.send_modify(|count| *count += 1);
+                }
+                std::future::ready(())
+            })
+            .connect(
+                config
+                    .url
+                    .expose()
+                    .split(',')
+                    .map(str::trim)
+                    .collect::<Vec<_>>(),
+            )
+            .await
+            .context("bad NATS address")?;
+        let jetstream = ContextBuilder::new()
+            .timeout(REQUEST_TIMEOUT)
+            .max_ack_inflight(MAX_PENDING_PUBLISHES)
+            .backpressure_on_inflight(true)
+            .build(client.clone());
+        let (exist, streams_exist) = watch::channel(false);
+        let ensure = tokio::spawn(streams::ensure_on_connect(
+            jetstream.clone(),
+            connections,
+            exist,
+        ));
+        let nats = Self {
+            client,
+            jetstream,
+            streams_exist,
+            _ensure_streams: Arc::new(AbortOnDropHandle::new(ensure)),
+        };
+        let mut streams_exist = nats.streams_exist.clone();
+        let wait = tokio::time::timeout(STREAMS_PATIENCE, streams_exist.wait_for(|exist| *exist));
+        if wait.await.is_err() {
+            tracing::warn!("NATS is away; going on without it until it comes");
+        }
+        Ok(nats)
+    }
+
+    /// NATS is there right now. For readiness checks.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Sends what is still in the client's buffer, unless NATS is away.
+    pub(crate) async fn flush(&self) {
+        if self.is_connected() {
+            // What is not sent is delivered again.
+            let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await;
+        }
+    }
+
+    pub(crate) fn jetstream(&self) -> &jetstream::Context {
+        &self.jetstream
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("NATS is connected"),
+        Event::Disconnected => tracing::warn!("NATS is disconnected"),
+        other => tracing::warn!(event = %other, "NATS says"),
+    }
+}

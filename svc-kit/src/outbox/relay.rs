@@ -1,0 +1,308 @@
+//! Publishes the outbox: in order, at least once, and deletes only what
+//! JetStream has acknowledged. One relay of a service publishes at a time.
+
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
+
+use async_nats::jetstream::context::{PublishAckFuture, PublishError};
+use async_nats::jetstream::message::PublishMessage;
+use prometheus::{IntCounterVec, IntGaugeVec};
+use sqlx::postgres::PgListener;
+use tokio::sync::Mutex;
+
+use super::{
+    leader::{self, Leader},
+    store::{self, Row},
+};
+use crate::{
+    Shutdown,
+    backoff::Backoff,
+    clock::Clock,
+    db::Db,
+    error, metrics,
+    nats::{
+        Nats,
+        headers::{self, Envelope},
+    },
+};
+
+/// How many rows a step takes.
+const BATCH: i64 = 256;
+
+/// How long a relay waits for a notification before it looks by itself.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a relay that does not lead asks to.
+const ELECT_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a relay waits after it failed.
+const AFTER_ERROR: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+
+static PUBLISHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counter(
+        "outbox_published_total",
+        "Events published, by subject.",
+        &["subject"],
+    )
+});
+
+static OLDEST: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    metrics::gauge(
+        "outbox_oldest_age_milliseconds",
+        "Age of the oldest event that is not published; told by the relay that leads.",
+        &[],
+    )
+});
+
+/// What a relay can run into. None of it loses an event.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The database refused or is away.
+    #[error("database")]
+    Database(#[from] sqlx::Error),
+    /// NATS is away.
+    #[error("NATS is away")]
+    NatsAway,
+    /// JetStream did not acknowledge an event.
+    #[error("publish to {subject}")]
+    Publish {
+        /// Where it was to go.
+        subject: String,
+        /// What JetStream said.
+        source: PublishError,
+    },
+}
+
+/// Moves events from a service's outbox to JetStream. All replicas of a
+/// service run one; the one with the lock works, the others wait for it.
+pub struct Relay {
+    db: Db,
+    nats: Nats,
+    clock: Clock,
+    leader: Mutex<Option<Leader>>,
+}
+
+/// What a step came to.
+enum Step {
+    Published(usize),
+    NotLeading,
+}
+
+impl Relay {
+    /// A relay that does nothing yet.
+    pub fn new(db: Db, nats: Nats, clock: Clock) -> Self {
+        Self {
+            db,
+            nats,
+            clock,
+            leader: Mutex::new(None),
+        }
+    }
+
+    /// Publishes one batch and deletes what was acknowledged. Returns how many
+    /// that were: zero when there is nothing, or when another relay leads.
+    /// From the first step that leads on, this relay leads for as long as it
+    /// and its connection live.
+    ///
+    /// # Errors
+    /// When something is left behind that should have been published; the next
+    /// step tries it again.
+    pub async fn step(&self) -> Result<usize, RelayError> {
+        match self.take_step().await? {
+            Step::Published(count) => Ok(count),
+            Step::NotLeading => Ok(0),
+        }
+    }
+
+    /// Publishes until told to stop.
+    ///
+    /// # Errors
+    /// None: what it runs into is logged, and tried again.
+    pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let mut listener = None;
+        let mut failures = 0;
+        while !shutdown.is_stopped() {
+            let pause = match self.take_step().await {
+                // A full batch: there may be more.
+                Ok(Step::Published(count)) if count > 0 => {
+                    failures = 0;
+                    continue;
+                }
+                Ok(Step::Published(_)) => {
+                    failures = 0;
+                    if listener.is_none() {
+                        listener = self.listen().await;
+                        // What was committed before we listened.
+                        if listener.is_some() {
+                            continue;
+                        }
+                    }
+                    POLL_EVERY
+                }
+                Ok(Step::NotLeading) => {
+                    listener = None;
+                    ELECT_EVERY
+                }
+                Err(error) => {
+                    failures += 1;
+                    let pause = AFTER_ERROR.delay(failures);
+                    tracing::warn!(
+                        error = error::chain(&error),
+                        failures,
+                        pause_ms = pause.as_millis(),
+                        "outbox not published"
+                    );
+                    tokio::select! {
+                        () = shutdown.stopped() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = shutdown.stopped() => {}
+                () = woken(&mut listener) => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn listen(&self) -> Option<PgListener> {
+        leader::listen(&self.db)
+            .await
+            .inspect_err(|error| tracing::warn!(%error, "not listening for commits, polling"))
+            .ok()
+    }
+
+    async fn take_step(&self) -> Result<Step, RelayError> {
+        let mut held = self.leader.lock().await;
+        // Taken out, so that a leader whose connection failed is dropped, and
+        // with it the lock.
+        let mut leader = match held.take() {
+            Some(leader) => leader,
+            None => match Leader::elect(&self.db).await? {
+                Some(leader) => {
+                    tracing::info!("this relay leads");
+                    leader
+                }
+                None => return Ok(Step::NotLeading),
+            },
+        };
+        let rows = store::oldest(&mut leader.connection, BATCH).await?;
+        let age = rows.first().map_or(0, |row| {
+            (self.clock.now() - row.create_time).num_milliseconds()
+        });
+        OLDEST.with_label_values::<&str>(&[]).set(age);
+        let (acknowledged, failed) = self.publish(rows).await;
+        if !acknowledged.is_empty() {
+            let ids: Vec<_> = acknowledged.iter().map(|row| row.id).collect();
+            store::delete(&mut leader.connection, &ids).await?;
+            for row in &acknowledged {
+                PUBLISHED.with_label_values(&[&row.subject]).inc();
+            }
+        }
+        *held = Some(leader);
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Step::Published(acknowledged.len())),
+        }
+    }
+
+    /// Publishes rows in waves, each with at most one row of an aggregate, and
+    /// waits for a wave's acknowledgements before the next one. A connection
+    /// that breaks can lose one message and deliver the one after it; this way
+    /// those two are never of the same aggregate. Stops after the first wave
+    /// with a failure.
+    async fn publish(&self, rows: Vec<Row>) -> (Vec<Row>, Option<RelayError>) {
+        let mut acknowledged = Vec::with_capacity(rows.len());
+        for wave in waves(rows) {
+            if !self.nats.is_connected() {
+                return (acknowledged, Some(RelayError::NatsAway));
+            }
+            let mut failed = None;
+            let mut sent = Vec::with_capacity(wave.len());
+            for row in wave {
+                match self.send(&row).await {
+                    Ok(ack) => sent.push((row, ack)),
+                    Err(source) => {
+                        failed = Some(RelayError::Publish {
+                            subject: row.subject,
+                            source,
+                        });
+                        break;
+                    }
+                }
+            }
+            for (row, ack) in sent {
+                match ack.await {
+                    Ok(_) => acknowledged.push(row),
+                    Err(source) => {
+                        failed.get_or_insert(RelayError::Publish {
+                            subject: row.subject,
+                            source,
+                        });
+                    }
+                }
+            }
+            if failed.is_some() {
+                return (acknowledged, failed);
+            }
+        }
+        (acknowledged, None)
+    }
+
+    async fn send(&self, row: &Row) -> Result<PublishAckFuture, PublishError> {
+        let mut headers = Envelope {
+            event_id: Some(row.id),
+            r#type: row.r#type.clone(),
+            time: Some(row.create_time),
+            aggregate_id: row.aggregate_id.clone(),
+            trace_parent: row.trace_parent.clone(),
+            replay_for: None,
+        }
+        .write();
+        headers.insert(headers::MESSAGE_ID, row.id.to_string());
+        let message = PublishMessage::build()
+            .payload(row.payload.clone().into())
+            .headers(headers);
+        self.nats
+            .jetstream()
+            .send_publish(row.subject.clone(), message)
+            .await
+    }
+}
+
+/// Splits rows so that no wave has two of one aggregate, and the order of each
+/// aggregate stands.
+fn waves(rows: Vec<Row>) -> Vec<Vec<Row>> {
+    let mut waves: Vec<Vec<Row>> = Vec::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for row in rows {
+        let wave = seen
+            .entry(row.aggregate_id.clone())
+            .and_modify(|wave| *wave += 1)
+            .or_insert(0);
+        match waves.get_mut(*wave) {
+            Some(wave) => wave.push(row),
+            None => waves.push(vec![row]),
+        }
+    }
+    waves
+}
+
+/// Returns when a transaction has put something in the outbox. A listener that
+/// broke is given up; the next round makes another.
+async fn woken(listener: &mut Option<PgListener>) {
+    let Some(open) = listener else {
+        return std::future::pending().await;
+    };
+    // `None` is a connection that was lost and made again: look then, too.
+    match open.try_recv().await {
+        // One look is enough for all of them.
+        Ok(_) => while open.next_buffered().is_some() {},
+        Err(error) => {
+            tracing::warn!(%error, "no longer listening for commits");
+            *listener = None;
+        }
+    }
+}
