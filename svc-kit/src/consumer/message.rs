@@ -101,7 +101,7 @@ async fn handle<C: Consumer>(
             }
             match delivered {
                 Delivered::Handled => {
-                    tracing::debug!("handled");
+                    tracing::info!("handled");
                     count::<C>("handled");
                 }
                 Delivered::Duplicate => {
