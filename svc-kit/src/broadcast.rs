@@ -15,7 +15,13 @@ use futures::{Stream, StreamExt as _};
 use proto::events::{Event, stream_of};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{backoff::Backoff, nats::Nats};
+use crate::{
+    backoff::Backoff,
+    nats::{
+        Nats,
+        headers::{self, published},
+    },
+};
 
 /// How many events may wait for a slow reader.
 const BUFFER: usize = 1024;
@@ -169,13 +175,8 @@ impl Reader {
             // The stream is not the one we read before: by time, then.
             self.last = None;
         }
-        let nanos = self.from.timestamp_nanos_opt().unwrap_or_default();
-        let start_time = async_nats::datetime::from_nanos(nanos.into())?;
-        Ok(DeliverPolicy::ByStartTime { start_time })
+        Ok(DeliverPolicy::ByStartTime {
+            start_time: headers::server_time(self.from)?,
+        })
     }
-}
-
-fn published(info: &async_nats::jetstream::message::Info<'_>) -> DateTime<Utc> {
-    let nanos = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
-    DateTime::from_timestamp_nanos(nanos)
 }

@@ -1,69 +1,45 @@
 //! Events that a consumer could not handle. They are kept in a stream of
 //! their own, under [`proto::events::DEAD_LETTER_PREFIX`] and the subject they
-//! had, with their payload, their headers, and the reason.
+//! had, with their payload, their headers, and the reason. Whoever mended the
+//! cause has them delivered again, to that one consumer.
 
-use async_nats::{HeaderMap, jetstream::message::PublishMessage};
+mod list;
+mod put;
+mod replay;
+
 use bytes::Bytes;
-use proto::events::DEAD_LETTER_PREFIX;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use crate::nats::{
-    Nats,
-    headers::{self, one_line},
-};
+pub use list::{Filter, list};
+pub(crate) use put::{Given, put};
+pub use replay::replay;
 
-/// The longest reason that is kept, in bytes.
-const MAX_REASON_BYTES: usize = 2_000;
-
-/// An event that is given up.
-pub(crate) struct DeadLetter<'a> {
-    /// For whom.
-    pub(crate) consumer: &'a str,
-    /// Why; no personal data.
-    pub(crate) reason: &'a str,
-    /// How often the handler has failed on it.
-    pub(crate) attempts: u32,
+/// An event that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its place in the dead-letter stream.
+    pub sequence: u64,
+    /// When it was given up.
+    pub time: DateTime<Utc>,
+    /// Which consumer gave it up.
+    pub consumer: String,
+    /// Why.
+    pub reason: String,
+    /// How often the handler had failed on it.
+    pub attempts: u32,
     /// Where it was published.
-    pub(crate) subject: &'a str,
-    /// Recognizes the same event when it is given up twice.
-    pub(crate) event: &'a str,
-    /// As it came.
-    pub(crate) headers: Option<&'a HeaderMap>,
-    /// As it came.
-    pub(crate) payload: Bytes,
-}
-
-/// Puts an event aside. Only when this returns may it be acknowledged.
-pub(crate) async fn put(nats: &Nats, dead: DeadLetter<'_>) -> anyhow::Result<()> {
-    let mut headers = HeaderMap::new();
-    for name in [
-        headers::EVENT_ID,
-        headers::TYPE,
-        headers::TIME,
-        headers::AGGREGATE_ID,
-        headers::TRACE_PARENT,
-    ] {
-        if let Some(value) = dead.headers.and_then(|headers| headers.get(name)) {
-            headers.insert(name, value.as_str());
-        }
-    }
-    headers.insert(
-        headers::MESSAGE_ID,
-        format!("{}:{}", dead.consumer, dead.event),
-    );
-    headers.insert(headers::DEAD_CONSUMER, dead.consumer);
-    headers.insert(headers::DEAD_REASON, shortened(&one_line(dead.reason)));
-    headers.insert(headers::DEAD_ATTEMPTS, dead.attempts.to_string());
-    let message = PublishMessage::build()
-        .payload(dead.payload)
-        .headers(headers);
-    let subject = format!("{DEAD_LETTER_PREFIX}{}", dead.subject);
-    nats.jetstream()
-        .send_publish(subject, message)
-        .await?
-        .await?;
-    Ok(())
-}
-
-fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_REASON_BYTES)]
+    pub subject: String,
+    /// The event's id, if it had one.
+    pub event_id: Option<Uuid>,
+    /// The payload's full name.
+    pub event_type: String,
+    /// When it happened, if it said so.
+    pub event_time: Option<DateTime<Utc>>,
+    /// What it is about.
+    pub aggregate_id: String,
+    /// The trace it belongs to.
+    pub trace_parent: Option<String>,
+    /// The encoded event.
+    pub payload: Bytes,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream::{AckKind, Message};
 use prost::Message as _;
 use proto::events::Event as _;
-use tracing::{Instrument as _, Span, field::Empty};
+use tracing::{Instrument as _, field::Empty};
 use uuid::Uuid;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     worker::Surroundings,
 };
 use crate::{
-    dead_letter::{self, DeadLetter},
+    dead_letter::{self, Given},
     inbox,
     nats::headers::Envelope,
     telemetry,
@@ -148,17 +148,16 @@ async fn bury<C: Consumer>(
     reason: &str,
     attempts: u32,
 ) -> After {
-    let event = event_id.map_or_else(|| place(message), |id| id.to_string());
-    let dead = DeadLetter {
+    let given = Given {
         consumer: C::NAME,
         reason,
         attempts,
         subject: &message.subject,
-        event: &event,
+        delivery: &place(message),
         headers: message.headers.as_ref(),
         payload: message.payload.clone(),
     };
-    if let Err(error) = dead_letter::put(&around.nats, dead).await {
+    if let Err(error) = dead_letter::put(&around.nats, given).await {
         tracing::warn!(
             error = format!("{error:#}"),
             reason,
@@ -213,15 +212,10 @@ fn deliveries(message: &Message) -> u32 {
         .map_or(1, |info| u32::try_from(info.delivered).unwrap_or(u32::MAX))
 }
 
-/// Stands for the id of a message that has none.
+/// Tells this message from every other, a replay of the same event included.
 fn place(message: &Message) -> String {
     message.info().map_or_else(
-        |_| {
-            Span::current()
-                .id()
-                .map_or(0, |id| id.into_u64())
-                .to_string()
-        },
+        |_| message.subject.to_string(),
         |info| format!("{}:{}", info.stream, info.stream_sequence),
     )
 }

@@ -1,6 +1,7 @@
-//! The headers that travel with an event. Nothing else spells their names.
+//! The headers that travel with an event, and JetStream's times. Nothing else
+//! spells the headers' names.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, jetstream::message::Info};
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
@@ -80,6 +81,18 @@ impl Envelope {
 /// A header ends where its line does.
 pub(crate) fn one_line(text: &str) -> String {
     text.replace(['\r', '\n'], " ")
+}
+
+/// When JetStream stored a message.
+pub(crate) fn published(info: &Info<'_>) -> DateTime<Utc> {
+    let nanos = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_nanos(nanos)
+}
+
+/// A time as JetStream is asked by it.
+pub(crate) fn server_time(time: DateTime<Utc>) -> anyhow::Result<async_nats::datetime::DateTime> {
+    let nanos = i128::from(time.timestamp_micros()) * 1_000;
+    async_nats::datetime::from_nanos(nanos).map_err(anyhow::Error::from_boxed)
 }
 
 #[cfg(test)]

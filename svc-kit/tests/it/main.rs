@@ -2,4 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod broadcast;
+mod consume;
+mod dead_letter;
+mod inbox;
+mod job;
+mod outage;
+mod relay;
 mod serve;
+mod support;
+mod trace;

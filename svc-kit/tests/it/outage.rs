@@ -1,0 +1,173 @@
+//! NATS comes late, and goes away in between.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use proto::{events::Event as _, souk::event::v1::OrderCancelled};
+use sqlx::{PgConnection, PgPool};
+use svc_kit::{
+    Shutdown, broadcast,
+    clock::Clock,
+    consumer::{ConsumeError, Consumer, Consumers},
+    db::Db,
+    nats::{Nats, NatsConfig},
+    testing::outbox_subjects,
+};
+
+use crate::support::{Kit, Reader, Seen, just_now, until};
+
+/// A NATS of this test's own.
+struct Server {
+    process: Child,
+}
+
+impl Server {
+    fn start(port: u16, folder: &Path) -> Self {
+        let program = program();
+        let process = Command::new(&program)
+            .args([
+                "--addr",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--jetstream",
+                "--store_dir",
+            ])
+            .arg(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{program} does not start ({error}): set SOUK_TEST_NATS_SERVER_BIN")
+            });
+        Self { process }
+    }
+
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told where programs are by the environment"
+)]
+fn program() -> String {
+    std::env::var("SOUK_TEST_NATS_SERVER_BIN").unwrap_or_else(|_| "nats-server".to_owned())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+struct Hears {
+    seen: Seen,
+}
+
+impl Consumer for Hears {
+    type Event = OrderCancelled;
+    const NAME: &'static str = "test-kit-hears";
+
+    async fn handle(
+        &self,
+        _: &mut PgConnection,
+        event: OrderCancelled,
+    ) -> Result<(), ConsumeError> {
+        self.seen.lock().unwrap().push(event.reason);
+        Ok(())
+    }
+}
+
+fn cancelled(n: usize) -> OrderCancelled {
+    OrderCancelled {
+        order_id: format!("order-{}", n % 3),
+        reason: n.to_string(),
+        ..OrderCancelled::default()
+    }
+}
+
+#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
+async fn nothing_is_lost_while_nats_is_away(pool: PgPool) {
+    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+    let config = NatsConfig::new(format!("nats://127.0.0.1:{port}"));
+    let clock = Clock::system();
+    let from = just_now(&clock);
+
+    // Not there yet: the service starts all the same.
+    let nats = Nats::connect(&config).await.unwrap();
+    assert!(!nats.is_connected());
+    let kit = Kit {
+        db: Db::from_pool(pool),
+        nats,
+        clock,
+    };
+    let (shutdown, seen) = (Shutdown::new(), Seen::default());
+    let consumers = Consumers::new(kit.db.clone(), kit.nats.clone(), kit.clock.clone())
+        .add(Hears { seen: seen.clone() });
+    let consuming = tokio::spawn(consumers.run(shutdown.clone()));
+    let relaying = tokio::spawn(kit.relay().run(shutdown.clone()));
+    let mut reader = Reader(broadcast::subscribe(
+        &kit.nats,
+        &[OrderCancelled::SUBJECT],
+        from,
+    ));
+    for n in 0..10 {
+        kit.commit(&cancelled(n)).await;
+    }
+    assert_eq!(outbox_subjects(&kit.db).await.len(), 10);
+
+    let server = Server::start(port, folder.path());
+    until("the first ten are handled", || async {
+        seen.lock().unwrap().len() == 10
+    })
+    .await;
+
+    server.kill();
+    until("the loss is noticed", || async { !kit.nats.is_connected() }).await;
+    for n in 10..20 {
+        kit.commit(&cancelled(n)).await;
+    }
+    let server = Server::start(port, folder.path());
+    until("all twenty are handled", || async {
+        seen.lock().unwrap().len() >= 20
+    })
+    .await;
+    until("the outbox is empty", || async {
+        outbox_subjects(&kit.db).await.is_empty()
+    })
+    .await;
+
+    let mut all: Vec<usize> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|n| n.parse().unwrap())
+        .collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..20).collect::<Vec<_>>(), "each of them once");
+    for n in 0..20 {
+        let event: OrderCancelled = reader.next(|_: &OrderCancelled| true).await;
+        assert!(event.reason.parse::<usize>().unwrap() < 20, "{n}");
+    }
+
+    shutdown.stop();
+    consuming.await.unwrap().unwrap();
+    relaying.await.unwrap().unwrap();
+    server.kill();
+}
