@@ -11,11 +11,23 @@ CREATE TABLE outbox (
     create_time  timestamptz NOT NULL
 );
 
--- Wakes the relay when the transaction commits; Postgres folds the
--- notifications of one transaction into one.
+-- A queue: rows live for milliseconds, so dead ones have to go at once.
+ALTER TABLE outbox SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_threshold = -1
+);
+
+-- Wakes the relay when the transaction commits, if it sleeps. While it is
+-- awake it holds this advisory lock ("soukwake" in ASCII) and looks by itself:
+-- transactions that notify commit one after the other, which costs more than
+-- half of the throughput under load.
 CREATE FUNCTION outbox_wake() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify('outbox', '');
+    IF pg_try_advisory_lock_shared(x'736f756b77616b65'::bigint) THEN
+        PERFORM pg_advisory_unlock_shared(x'736f756b77616b65'::bigint);
+        PERFORM pg_notify('outbox', '');
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -132,6 +132,8 @@ impl Reader {
 
     /// Reads until something fails.
     async fn read(&mut self) -> Result<Gone, async_nats::Error> {
+        self.nats.ready().await;
+        let mut connections = self.nats.connections();
         let deliver_policy = self.start().await?;
         let consumer = self
             .nats
@@ -146,8 +148,13 @@ impl Reader {
             )
             .await?;
         let mut messages = consumer.messages().await?;
-        while let Some(message) = messages.next().await {
-            let message = message?;
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = messages.next() => message.ok_or("the consumer ended")??,
+                // What was asked for over the old connection never comes.
+                () = connections.another() => return Err("NATS was away".into()),
+            };
             let info = message.info()?;
             let (sequence, time) = (info.stream_sequence, published(&info));
             let message = Message {
@@ -161,7 +168,6 @@ impl Reader {
             self.last = Some(sequence);
             self.from = time;
         }
-        Err("the consumer ended".into())
     }
 
     async fn start(&mut self) -> Result<DeliverPolicy, async_nats::Error> {

@@ -41,6 +41,9 @@ const RECONNECT: Backoff = Backoff::new(Duration::from_millis(100), Duration::fr
 /// them.
 const STREAMS_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How often whoever waits for NATS looks whether it is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// How long a process that stops waits until its last words are sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -66,6 +69,7 @@ impl NatsConfig {
 pub struct Nats {
     client: Client,
     jetstream: jetstream::Context,
+    connections: watch::Receiver<u64>,
     streams_exist: watch::Receiver<bool>,
     _ensure_streams: Arc<AbortOnDropHandle<()>>,
 }
@@ -114,18 +118,20 @@ impl Nats {
         let (exist, streams_exist) = watch::channel(false);
         let ensure = tokio::spawn(streams::ensure_on_connect(
             jetstream.clone(),
-            connections,
+            connections.clone(),
             exist,
         ));
         let nats = Self {
             client,
             jetstream,
+            connections,
             streams_exist,
             _ensure_streams: Arc::new(AbortOnDropHandle::new(ensure)),
         };
-        let mut streams_exist = nats.streams_exist.clone();
-        let wait = tokio::time::timeout(STREAMS_PATIENCE, streams_exist.wait_for(|exist| *exist));
-        if wait.await.is_err() {
+        if tokio::time::timeout(STREAMS_PATIENCE, nats.ready())
+            .await
+            .is_err()
+        {
             tracing::warn!("NATS is away; going on without it until it comes");
         }
         Ok(nats)
@@ -134,6 +140,23 @@ impl Nats {
     /// NATS is there right now. For readiness checks.
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Returns when NATS is there and the streams exist.
+    pub(crate) async fn ready(&self) {
+        let mut streams_exist = self.streams_exist.clone();
+        let mut connections = self.connections();
+        while streams_exist.wait_for(|exist| *exist).await.is_err() || !self.is_connected() {
+            // Whatever comes first: the event may overtake the state.
+            let _ = tokio::time::timeout(LOOK_AGAIN, connections.another()).await;
+        }
+    }
+
+    /// The connections that are made from now on.
+    pub(crate) fn connections(&self) -> Connections {
+        let mut connections = self.connections.clone();
+        connections.mark_unchanged();
+        Connections(connections)
     }
 
     /// Sends what is still in the client's buffer, unless NATS is away.
@@ -146,6 +169,19 @@ impl Nats {
 
     pub(crate) fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
+    }
+}
+
+/// Tells of new connections.
+pub(crate) struct Connections(watch::Receiver<u64>);
+
+impl Connections {
+    /// Returns when NATS is there again after it was away.
+    pub(crate) async fn another(&mut self) {
+        if self.0.changed().await.is_err() {
+            // The client is gone; there will be no other.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -79,6 +79,11 @@ async fn consume<C: Consumer>(
     shutdown: &Shutdown,
     handled: &mut u64,
 ) -> Result<(), async_nats::Error> {
+    tokio::select! {
+        () = shutdown.stopped() => return Ok(()),
+        () = around.nats.ready() => {}
+    }
+    let mut connections = around.nats.connections();
     let durable = open::<C>(&around.nats).await?;
     let mut messages = durable
         .stream()
@@ -89,43 +94,54 @@ async fn consume<C: Consumer>(
         .await?;
     let mut lag = tokio::time::interval(LAG_EVERY);
     lag.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    let outcome = loop {
         let first = tokio::select! {
             biased;
-            () = shutdown.stopped() => break,
+            () = shutdown.stopped() => break Ok(()),
             first = messages.next() => first,
+            // What was asked for over the old connection never comes.
+            () = connections.another() => break Err("NATS was away".into()),
             _ = lag.tick() => {
-                measure_lag::<C>(&durable).await;
+                measure_lag::<C>(&around.nats, &durable).await;
                 continue;
             }
         };
-        let first = first.ok_or("the consumer ended")??;
-        let mut batch = vec![first];
-        let mut failed = None;
-        while batch.len() < BATCH && failed.is_none() {
-            match messages.next().now_or_never() {
-                Some(Some(Ok(message))) => batch.push(message),
-                Some(Some(Err(error))) => failed = Some(error),
-                Some(None) | None => break,
-            }
-        }
+        let first = match first {
+            Some(Ok(first)) => first,
+            Some(Err(error)) => break Err(error.into()),
+            None => break Err("the consumer ended".into()),
+        };
+        let batch = fill(first, &mut messages);
         *handled += batch.len() as u64;
-        let pause = work_off(around, consumer, batch).await;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        if let Some(pause) = pause {
+        if let Some(pause) = work_off(around, consumer, batch).await {
             tokio::select! {
                 () = shutdown.stopped() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
-    }
-    // What has come and was not begun: another replica may have it at once.
+    };
+    // What has come and was not begun: whoever asks next may have it at once.
     while let Some(Some(Ok(message))) = messages.next().now_or_never() {
         put_back(&message, Duration::ZERO).await;
     }
-    Ok(())
+    outcome
+}
+
+/// A message and those that have come with it. An error among them is left for
+/// the next round, which sees what it has led to.
+fn fill(first: Message, messages: &mut pull::Stream) -> Vec<Message> {
+    let mut batch = vec![first];
+    while batch.len() < BATCH {
+        match messages.next().now_or_never() {
+            Some(Some(Ok(message))) => batch.push(message),
+            Some(Some(Err(error))) => {
+                tracing::debug!(%error, "between messages");
+                break;
+            }
+            Some(None) | None => break,
+        }
+    }
+    batch
 }
 
 /// Handles a batch: an aggregate's messages one after the other, aggregates
@@ -197,7 +213,10 @@ async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<pull::Config>, async_n
         .await?)
 }
 
-async fn measure_lag<C: Consumer>(durable: &Durable<pull::Config>) {
+async fn measure_lag<C: Consumer>(nats: &Nats, durable: &Durable<pull::Config>) {
+    if !nats.is_connected() {
+        return;
+    }
     match durable.get_info().await {
         Ok(info) => {
             let lag = i64::try_from(info.num_pending).unwrap_or(i64::MAX);

@@ -32,6 +32,7 @@ pub(super) async fn ensure_on_connect(
 ) {
     while connections.wait_for(|count| *count > 0).await.is_ok() {
         let seen = *connections.borrow_and_update();
+        exist.send_replace(false);
         let mut failures = 0;
         while let Err(error) = ensure(&jetstream).await {
             failures += 1;

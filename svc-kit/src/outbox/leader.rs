@@ -1,6 +1,12 @@
 //! Leadership among the relays of a service's replicas: an advisory lock on a
 //! connection of its own. Whoever has it reads and deletes over that same
 //! connection, so a relay that lost its lock can do neither.
+//!
+//! A second lock says that the leader is awake, that is, looks every few
+//! milliseconds. Transactions leave out their notification then (see the
+//! trigger in the migration). Before it sleeps, the leader gives that lock
+//! back, makes sure that no transaction is open that wrote while it was held,
+//! and looks once more; who writes later finds the lock free, and notifies.
 
 use std::sync::Arc;
 
@@ -13,7 +19,11 @@ use super::store;
 use crate::db::Db;
 
 /// The advisory lock; "soukoutb" in ASCII. Locks are per database.
-const LOCK_KEY: i64 = 0x736f_756b_6f75_7462;
+const LEADER_KEY: i64 = 0x736f_756b_6f75_7462;
+
+/// The advisory lock of a leader that is awake; "soukwake" in ASCII, as in the
+/// migration.
+const AWAKE_KEY: i64 = 0x736f_756b_7761_6b65;
 
 /// The channel that the outbox's trigger notifies.
 const CHANNEL: &str = "outbox";
@@ -27,21 +37,49 @@ const KEEPALIVES: [(&str, &str); 3] = [
     ("tcp_keepalives_count", "3"),
 ];
 
-/// Connections of its own, outside of the pool: one that may hold the lock,
-/// one that hears of commits.
+/// The connection that holds the lock, outside of the pool.
 pub(super) struct Leader {
     pub(super) connection: PgConnection,
+    awake: bool,
 }
 
 impl Leader {
     /// Connects and tries to take the lock; `None` when somebody else has it.
     pub(super) async fn elect(db: &Db) -> sqlx::Result<Option<Self>> {
         let mut connection = PgConnection::connect_with(&options(db)).await?;
-        if store::try_lead(&mut connection, LOCK_KEY).await? {
-            return Ok(Some(Self { connection }));
+        if store::try_lock(&mut connection, LEADER_KEY).await? {
+            return Ok(Some(Self {
+                connection,
+                awake: false,
+            }));
         }
         connection.close().await?;
         Ok(None)
+    }
+
+    /// Nobody needs to notify this leader.
+    pub(super) fn is_awake(&self) -> bool {
+        self.awake
+    }
+
+    /// From now on this leader looks by itself. When somebody is just asking
+    /// whether it does, it says so the next time.
+    pub(super) async fn wake(&mut self) -> sqlx::Result<()> {
+        if !self.awake {
+            self.awake = store::try_lock(&mut self.connection, AWAKE_KEY).await?;
+        }
+        Ok(())
+    }
+
+    /// From now on this leader wants to be notified, if nobody still believes
+    /// that it is awake.
+    pub(super) async fn sleep(&mut self) -> sqlx::Result<()> {
+        store::unlock(&mut self.connection, AWAKE_KEY).await?;
+        self.awake = false;
+        if store::being_written(&mut self.connection).await? {
+            self.wake().await?;
+        }
+        Ok(())
     }
 }
 

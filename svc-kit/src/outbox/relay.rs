@@ -28,8 +28,15 @@ use crate::{
 /// How many rows a step takes.
 const BATCH: i64 = 256;
 
-/// How long a relay waits for a notification before it looks by itself.
+/// How long a relay that sleeps waits for a notification before it looks all
+/// the same.
 const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a relay that is awake looks: soon after it found something, then
+/// ever later, and after so many looks in vain it sleeps.
+const LOOK_LEAST: Duration = Duration::from_millis(2);
+const LOOK_MOST: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 10;
 
 /// How often a relay that does not lead asks to.
 const ELECT_EVERY: Duration = Duration::from_millis(500);
@@ -87,6 +94,13 @@ enum Step {
     NotLeading,
 }
 
+/// How long to wait for the next step.
+enum Rest {
+    Not,
+    For(Duration),
+    AfterError(Duration),
+}
+
 impl Relay {
     /// A relay that does nothing yet.
     pub fn new(db: Db, nats: Nats, clock: Clock) -> Self {
@@ -119,52 +133,92 @@ impl Relay {
     /// None: what it runs into is logged, and tried again.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let mut listener = None;
-        let mut failures = 0;
+        let mut connections = self.nats.connections();
+        // Looks in a row that found nothing, and that failed.
+        let (mut vain, mut failures) = (0, 0);
         while !shutdown.is_stopped() {
-            let pause = match self.take_step().await {
-                // A full batch: there may be more.
-                Ok(Step::Published(count)) if count > 0 => {
-                    failures = 0;
-                    continue;
-                }
-                Ok(Step::Published(_)) => {
-                    failures = 0;
+            let outcome = match self.take_step().await {
+                Ok(Step::Published(0)) => {
+                    vain += 1;
                     if listener.is_none() {
                         listener = self.listen().await;
-                        // What was committed before we listened.
                         if listener.is_some() {
+                            // Once more, for what was committed before.
                             continue;
                         }
                     }
-                    POLL_EVERY
+                    self.rest(vain, listener.is_some()).await
+                }
+                Ok(Step::Published(_)) => {
+                    vain = 0;
+                    self.stay_awake().await.map(|()| Rest::Not)
                 }
                 Ok(Step::NotLeading) => {
                     listener = None;
-                    ELECT_EVERY
+                    Ok(Rest::For(ELECT_EVERY))
                 }
-                Err(error) => {
-                    failures += 1;
-                    let pause = AFTER_ERROR.delay(failures);
-                    tracing::warn!(
-                        error = error::chain(&error),
-                        failures,
-                        pause_ms = pause.as_millis(),
-                        "outbox not published"
-                    );
+                Err(error) => Err(error),
+            };
+            let rest = outcome.unwrap_or_else(|error| {
+                failures += 1;
+                let pause = AFTER_ERROR.delay(failures);
+                tracing::warn!(
+                    error = error::chain(&error),
+                    failures,
+                    pause_ms = pause.as_millis(),
+                    "outbox not published"
+                );
+                Rest::AfterError(pause)
+            });
+            match rest {
+                Rest::Not => failures = 0,
+                Rest::For(pause) => {
+                    failures = 0;
                     tokio::select! {
                         () = shutdown.stopped() => {}
+                        () = woken(&mut listener) => {}
                         () = tokio::time::sleep(pause) => {}
                     }
-                    continue;
                 }
-            };
-            tokio::select! {
-                () = shutdown.stopped() => {}
-                () = woken(&mut listener) => {}
-                () = tokio::time::sleep(pause) => {}
+                Rest::AfterError(pause) => {
+                    tokio::select! {
+                        () = shutdown.stopped() => {}
+                        () = connections.another() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    async fn stay_awake(&self) -> Result<(), RelayError> {
+        let mut held = self.leader.lock().await;
+        if let Some(mut leader) = held.take() {
+            leader.wake().await?;
+            *held = Some(leader);
+        }
+        Ok(())
+    }
+
+    /// What to do after some looks in vain: stay awake for a while, then sleep
+    /// if somebody would notify us.
+    async fn rest(&self, vain: u32, listening: bool) -> Result<Rest, RelayError> {
+        let mut held = self.leader.lock().await;
+        let Some(mut leader) = held.take() else {
+            return Ok(Rest::For(ELECT_EVERY));
+        };
+        let rest = if !leader.is_awake() {
+            Rest::For(if listening { POLL_EVERY } else { LOOK_MOST })
+        } else if vain > LOOKS && listening {
+            leader.sleep().await?;
+            // Once more, for what was committed before we slept.
+            Rest::Not
+        } else {
+            Rest::For(LOOK_LEAST.saturating_mul(vain).min(LOOK_MOST))
+        };
+        *held = Some(leader);
+        Ok(rest)
     }
 
     async fn listen(&self) -> Option<PgListener> {

@@ -70,10 +70,32 @@ pub(super) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx:
     Ok(())
 }
 
-/// Takes the lock of the one relay that publishes, if nobody holds it. It is
-/// held until the connection ends.
-pub(super) async fn try_lead(connection: &mut PgConnection, key: i64) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "leads!""#, key)
+/// Takes an advisory lock, if nobody holds it. It is held until it is given
+/// back or the connection ends.
+pub(super) async fn try_lock(connection: &mut PgConnection, key: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, key)
         .fetch_one(connection)
         .await
+}
+
+/// Gives an advisory lock back.
+pub(super) async fn unlock(connection: &mut PgConnection, key: i64) -> sqlx::Result<()> {
+    sqlx::query_scalar!("SELECT pg_advisory_unlock($1)", key)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
+/// Transactions that have written to the outbox are still open.
+pub(super) async fn being_written(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM pg_locks
+               WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND relation = 'outbox'::regclass
+                 AND pid IS DISTINCT FROM pg_backend_pid()) AS "open!""#,
+    )
+    .fetch_one(connection)
+    .await
 }

@@ -140,3 +140,34 @@ async fn a_payload_that_could_never_be_published_is_refused(pool: PgPool) {
     let mut tx = kit.db.begin().await.unwrap();
     outbox::put(&mut tx, &event, &kit.clock).await.unwrap_err();
 }
+
+#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
+async fn a_commit_notifies_a_relay_unless_it_is_awake(pool: PgPool) {
+    const AWAKE: i64 = i64::from_be_bytes(*b"soukwake");
+    let kit = Kit::new(pool.clone()).await;
+    let mut listener = sqlx::postgres::PgListener::connect_with(&pool)
+        .await
+        .unwrap();
+    listener.listen_all(["outbox", "done"]).await.unwrap();
+
+    let mut awake = pool.acquire().await.unwrap();
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(AWAKE)
+        .execute(&mut *awake)
+        .await
+        .unwrap();
+    kit.commit(&shipped(&some_order(), 1)).await;
+    sqlx::query("SELECT pg_advisory_unlock($1)")
+        .bind(AWAKE)
+        .execute(&mut *awake)
+        .await
+        .unwrap();
+    kit.commit(&shipped(&some_order(), 2)).await;
+    sqlx::query("NOTIFY done").execute(&pool).await.unwrap();
+
+    let mut heard = Vec::new();
+    while heard.last().map(String::as_str) != Some("done") {
+        heard.push(listener.recv().await.unwrap().channel().to_owned());
+    }
+    assert_eq!(heard, ["outbox", "done"]);
+}
