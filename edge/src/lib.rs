@@ -1,1 +1,39 @@
-//! To come.
+//! The edge: the one door to the shop. It knows routes, tokens, limits and
+//! kept answers, and nothing of what the services do.
+//!
+//! Read it in this order: [`app`] builds and runs it, [`server`] listens,
+//! [`proxy`] is a request's way through it. On that way [`route`] says where
+//! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
+//! the [`cache`]; [`upstream`] knows the services; [`answer`] writes what the
+//! edge says by itself; [`signals`] hears of changes.
+
+pub mod access_log;
+pub mod address;
+pub mod answer;
+pub mod app;
+pub mod cache;
+pub mod config;
+pub mod connections;
+pub mod context;
+pub mod cors;
+pub mod deadline;
+pub mod frame;
+pub mod guard;
+pub mod headers;
+pub mod limit;
+pub mod metrics;
+pub mod origin;
+pub mod protocol;
+pub mod proxy;
+pub mod read_through;
+pub mod refusal;
+pub mod revocation;
+pub mod route;
+pub mod server;
+pub mod signals;
+pub mod tls;
+pub mod trace;
+pub mod upstream;
+
+pub use app::App;
+pub use config::Config;

@@ -1,0 +1,132 @@
+//! Where a request comes from: the peer's address, or what a trusted proxy
+//! before us says about it.
+
+use std::{net::IpAddr, str::FromStr};
+
+use http::HeaderMap;
+
+/// The header that proxies append addresses to.
+pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// A network: "10.0.0.0/8", "::1".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    bits: u128,
+    mask: u128,
+}
+
+impl Network {
+    fn contains(self, address: IpAddr) -> bool {
+        to_bits(address) & self.mask == self.bits
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| format!("\"{text}\" is not an address or a network"))?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let length = match length {
+            None => width,
+            Some(length) => length
+                .parse()
+                .ok()
+                .filter(|length| *length <= width)
+                .ok_or_else(|| format!("\"{text}\" is not a network"))?,
+        };
+        let host_bits = width - length;
+        let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+        Ok(Self {
+            bits: to_bits(address) & mask,
+            mask,
+        })
+    }
+}
+
+/// IPv4 as the IPv6 that maps it, so that both compare.
+fn to_bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// The address of the caller: the peer's, unless the peer is a trusted proxy;
+/// then the last address in `x-forwarded-for` that is not one.
+pub fn of_caller(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(peer) {
+        return peer.to_canonical();
+    }
+    let mut caller = peer;
+    let hops = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
+    for hop in hops
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.rsplit(','))
+    {
+        let Ok(address) = hop.trim().parse() else {
+            break;
+        };
+        caller = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    caller.to_canonical()
+}
+
+/// What one customer holds: an address of IPv4, a /64 of IPv6.
+pub fn block(address: IpAddr) -> IpAddr {
+    const HOST_BITS: u32 = 64;
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> HOST_BITS << HOST_BITS).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn caller(peer: &str, forwarded: &'static str, trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(X_FORWARDED_FOR, HeaderValue::from_static(forwarded));
+        let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
+        of_caller(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        assert_eq!(caller("9.9.9.9", "1.1.1.1", &[]), "9.9.9.9");
+        assert_eq!(caller("10.0.0.1", "1.1.1.1", &["10.0.0.0/8"]), "1.1.1.1");
+        let forged = "6.6.6.6, 1.1.1.1, 10.0.0.2";
+        assert_eq!(caller("10.0.0.1", forged, &["10.0.0.0/8"]), "1.1.1.1");
+        assert_eq!(caller("10.0.0.1", "junk", &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(caller("::1", "1.1.1.1", &["::1"]), "1.1.1.1");
+    }
+
+    #[test]
+    fn networks_are_read() {
+        assert!("10.0.0.0/33".parse::<Network>().is_err());
+        assert!("shop".parse::<Network>().is_err());
+        let all: Network = "0.0.0.0/0".parse().unwrap();
+        assert!(all.contains("8.8.8.8".parse().unwrap()));
+        assert!(!all.contains("2001::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn neighbours_in_a_v6_network_are_one() {
+        let a = block("2001:db8::1".parse().unwrap());
+        assert_eq!(a, block("2001:db8::ffff:1".parse().unwrap()));
+        assert_ne!(a, block("2001:db8:0:1::1".parse().unwrap()));
+    }
+}

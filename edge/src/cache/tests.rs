@@ -1,0 +1,307 @@
+//! The cache by itself, with a clock that stands still.
+
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use chrono::DateTime;
+use proptest::prelude::*;
+use prost::{Message as _, encoding};
+use proto::{
+    policy::{METHODS, MethodPolicy},
+    souk::catalog::v1::{AttributeFilter, GetProductRequest, SearchFilter, SearchProductsRequest},
+};
+
+use super::{
+    entry::{Entry, Lifetime},
+    epochs::{Epochs, slot},
+    flight::{Flights, Outcome, Seat},
+    key::Key,
+    *,
+};
+
+const LIFETIME: Lifetime = Lifetime {
+    ttl: Duration::from_secs(60),
+    stale_while_revalidate: Duration::from_secs(30),
+    stale_if_error: Duration::from_secs(600),
+};
+
+fn policy(method: &str) -> &'static MethodPolicy {
+    &METHODS[&format!("/souk.catalog.v1.CatalogService/{method}")]
+}
+
+fn key(id: &str) -> Key {
+    let request = GetProductRequest { id: id.to_owned() };
+    let bytes = Bytes::from(request.encode_to_vec());
+    Key::of(policy("GetProduct"), &bytes).unwrap().0
+}
+
+fn cache() -> (Cache, Clock) {
+    let clock = Clock::manual(DateTime::UNIX_EPOCH + Duration::from_hours(24));
+    (Cache::new(1 << 20, clock.clone()), clock)
+}
+
+fn keep(cache: &Cache, id: &str, tags: &[&str]) -> bool {
+    let slots: Vec<_> = tags.iter().map(|tag| slot(tag)).collect();
+    let epoch = cache.epochs.now();
+    cache.keep(key(id), b"answer", LIFETIME, epoch, &slots).1
+}
+
+#[test]
+fn an_entry_ages_from_fresh_to_stale_to_spare_to_nothing() {
+    let (cache, clock) = cache();
+    assert!(matches!(cache.find(&key("1")), Found::Nothing));
+    assert!(keep(&cache, "1", &[]));
+    assert!(matches!(cache.find(&key("1")), Found::Fresh(_)));
+    clock.advance(Duration::from_secs(59));
+    assert!(matches!(cache.find(&key("1")), Found::Fresh(_)));
+    clock.advance(Duration::from_secs(1));
+    assert!(matches!(cache.find(&key("1")), Found::Stale(_)));
+    clock.advance(Duration::from_secs(30));
+    assert!(matches!(cache.find(&key("1")), Found::Spare(_)));
+    clock.advance(Duration::from_secs(570));
+    assert!(matches!(cache.find(&key("1")), Found::Nothing));
+}
+
+#[test]
+fn a_purge_takes_its_tag_and_leaves_the_others() {
+    let (cache, _) = cache();
+    // The tags share no slot, whatever this process's hash is.
+    let other = (0..)
+        .map(|n| format!("product:{n}"))
+        .find(|tag| slot(tag) != slot("product:x") && slot(tag) != slot("products"))
+        .unwrap();
+    keep(&cache, "x", &["product:x", "products"]);
+    keep(&cache, "y", &[&other]);
+    cache.purge("product:x");
+    assert!(matches!(cache.find(&key("x")), Found::Nothing));
+    assert!(matches!(cache.find(&key("y")), Found::Fresh(_)));
+    cache.purge_all();
+    assert!(matches!(cache.find(&key("y")), Found::Nothing));
+}
+
+#[test]
+fn what_was_asked_for_before_a_purge_is_never_kept_after_it() {
+    let (cache, _) = cache();
+    let slots = [slot("product:x")];
+    let epoch = cache.epochs.now(); // the service is asked...
+    cache.purge("product:x"); // ...the product changes...
+    let (_, kept) = cache.keep(key("x"), b"old", LIFETIME, epoch, &slots); // ...the answer comes
+    assert!(!kept);
+    assert!(matches!(cache.find(&key("x")), Found::Nothing));
+}
+
+#[test]
+fn right_after_a_purge_an_answer_is_kept_for_a_moment_only() {
+    let (cache, clock) = cache();
+    cache.purge("product:x");
+    keep(&cache, "x", &["product:x"]);
+    assert!(matches!(cache.find(&key("x")), Found::Fresh(_)));
+    clock.advance(SETTLING_TTL);
+    assert!(matches!(cache.find(&key("x")), Found::Spare(_)));
+    clock.advance(SETTLING);
+    keep(&cache, "x", &["product:x"]);
+    clock.advance(SETTLING_TTL);
+    assert!(matches!(cache.find(&key("x")), Found::Fresh(_)));
+}
+
+#[test]
+fn while_deaf_only_what_is_seconds_old_is_fresh() {
+    let (cache, clock) = cache();
+    keep(&cache, "x", &[]);
+    cache.set_deaf(true);
+    assert!(matches!(cache.find(&key("x")), Found::Fresh(_)));
+    clock.advance(DEAF_TTL + Duration::from_millis(1));
+    assert!(matches!(cache.find(&key("x")), Found::Spare(_)));
+    cache.set_deaf(false);
+    assert!(matches!(cache.find(&key("x")), Found::Fresh(_)));
+}
+
+#[test]
+fn the_store_stays_within_its_bytes() {
+    let clock = Clock::system();
+    let cache = Cache::new(100_000, clock);
+    let message = vec![0; 1000];
+    for n in 0..1000 {
+        let epoch = cache.epochs.now();
+        cache.keep(key(&n.to_string()), &message, LIFETIME, epoch, &[]);
+    }
+    cache.store.settle();
+    let (bytes, entries) = cache.size();
+    assert!(bytes <= 100_000, "{bytes}");
+    assert!(entries > 10, "{entries}");
+    let epoch = cache.epochs.now();
+    let (_, kept) = cache.keep(key("large"), &[0; 50_000], LIFETIME, epoch, &[]);
+    assert!(!kept, "one answer must not take all of the room");
+}
+
+#[tokio::test]
+async fn passengers_get_what_the_pilot_brings() {
+    let (epochs, flights) = (Epochs::new(), Flights::default());
+    let Seat::Pilot(landing, first) = flights.board(&key("x"), &[], &epochs) else {
+        panic!("nobody flies yet");
+    };
+    let Seat::Passenger(second) = flights.board(&key("x"), &[], &epochs) else {
+        panic!("somebody flies already");
+    };
+    assert!(matches!(
+        flights.board(&key("y"), &[], &epochs),
+        Seat::Pilot(..)
+    ));
+    let entry = Arc::new(Entry::new(b"x", LIFETIME, 0, epochs.now(), &[]));
+    landing.land(Outcome::Answer(entry, true));
+    for waiter in [first, second] {
+        assert!(matches!(waiter.outcome().await, Outcome::Answer(..)));
+    }
+    assert!(matches!(
+        flights.board(&key("x"), &[], &epochs),
+        Seat::Pilot(..)
+    ));
+}
+
+#[tokio::test]
+async fn nobody_joins_a_fetch_that_began_before_a_purge() {
+    let (epochs, flights) = (Epochs::new(), Flights::default());
+    let slots = [slot("product:x")];
+    let Seat::Pilot(old, _) = flights.board(&key("x"), &slots, &epochs) else {
+        panic!("nobody flies yet");
+    };
+    epochs.purge(slots[0], 0);
+    let Seat::Pilot(new, _) = flights.board(&key("x"), &slots, &epochs) else {
+        panic!("the old fetch must not be joined");
+    };
+    drop(old); // must not take the new one's place
+    assert!(matches!(
+        flights.board(&key("x"), &slots, &epochs),
+        Seat::Passenger(_)
+    ));
+    drop(new);
+}
+
+#[tokio::test]
+async fn a_fetch_that_dies_leaves_nobody_waiting() {
+    let (epochs, flights) = (Epochs::new(), Flights::default());
+    let Seat::Pilot(landing, waiter) = flights.board(&key("x"), &[], &epochs) else {
+        panic!("nobody flies yet");
+    };
+    drop(landing);
+    assert!(matches!(waiter.outcome().await, Outcome::Failed(_)));
+}
+
+/// A search with everything in it.
+fn search() -> impl Strategy<Value = SearchProductsRequest> {
+    let attribute = (".{0,8}", prop::collection::vec(".{0,8}", 0..3))
+        .prop_map(|(name, values)| AttributeFilter { name, values });
+    let filter = (
+        ".{0,8}",
+        any::<bool>(),
+        prop::collection::vec(attribute, 0..3),
+    )
+        .prop_map(|(category_id, in_stock_only, attributes)| SearchFilter {
+            category_id,
+            in_stock_only,
+            attributes,
+            ..SearchFilter::default()
+        });
+    (".{0,16}", prop::option::of(filter), 0..5, any::<i32>()).prop_map(
+        |(query, filter, sort, page_size)| SearchProductsRequest {
+            query,
+            filter,
+            sort,
+            page_size,
+            ..SearchProductsRequest::default()
+        },
+    )
+}
+
+/// The same message, encoded otherwise: its fields in another order, defaults
+/// spelled out, and fields that no contract knows between them.
+fn encode_otherwise(request: &SearchProductsRequest, unknown: &[(u32, Vec<u8>)]) -> Bytes {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    let mut part = |write: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        parts.push(bytes);
+    };
+    part(&|b| encoding::string::encode(1, &request.query, b));
+    part(&|b| encoding::int32::encode(3, &request.sort, b));
+    part(&|b| encoding::int32::encode(4, &request.page_size, b));
+    part(&|b| encoding::string::encode(5, &request.page_token, b));
+    if let Some(filter) = &request.filter {
+        part(&|b| {
+            let mut inner = filter.encode_to_vec();
+            for (tag, bytes) in unknown {
+                encoding::bytes::encode(*tag, bytes, &mut inner);
+            }
+            encoding::encode_key(2, encoding::WireType::LengthDelimited, b);
+            encoding::encode_varint(inner.len() as u64, b);
+            b.put_slice(&inner);
+        });
+    }
+    for (tag, bytes) in unknown {
+        part(&|b| encoding::bytes::encode(*tag, bytes, b));
+    }
+    let mut otherwise = BytesMut::new();
+    for part in parts.iter().rev() {
+        otherwise.put_slice(part);
+    }
+    otherwise.freeze()
+}
+
+proptest! {
+    #[test]
+    fn two_encodings_of_one_message_are_one_question(
+        request in search(),
+        unknown in prop::collection::vec((100u32..5000, prop::collection::vec(any::<u8>(), 0..9)), 0..4),
+    ) {
+        let policy = policy("SearchProducts");
+        let plain = Bytes::from(request.encode_to_vec());
+        let otherwise = encode_otherwise(&request, &unknown);
+        let (one, _) = Key::of(policy, &plain).unwrap();
+        let (other, _) = Key::of(policy, &otherwise).unwrap();
+        prop_assert_eq!(&one, &other);
+        // What the service is asked is what the caller meant.
+        prop_assert_eq!(SearchProductsRequest::decode(one.message().clone()).unwrap(), request);
+    }
+
+    #[test]
+    fn two_messages_are_two_questions(one in search(), other in search()) {
+        let policy = policy("SearchProducts");
+        let of = |request: &SearchProductsRequest| {
+            Key::of(policy, &Bytes::from(request.encode_to_vec())).unwrap().0
+        };
+        prop_assert_eq!(of(&one) == of(&other), one == other);
+    }
+
+    #[test]
+    fn bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Key::of(policy("SearchProducts"), &Bytes::from(bytes));
+    }
+
+    /// Whatever the order of fetches and purges: what is served was asked for
+    /// after the last purge of its tag.
+    #[test]
+    fn nothing_is_served_that_a_purge_made_void(steps in prop::collection::vec((0..3u8, 0..3usize), 1..60)) {
+        let (cache, _) = cache();
+        let tags = ["a", "b", "c"];
+        let mut version = [0u8; 3];
+        let mut asked: Vec<Option<(epochs::Epoch, u8)>> = vec![None; 3];
+        for (step, n) in steps {
+            let slots = [slot(tags[n])];
+            match step {
+                0 => asked[n] = Some((cache.epochs.now(), version[n])),
+                1 => {
+                    version[n] += 1;
+                    cache.purge(tags[n]);
+                }
+                _ => if let Some((epoch, answer)) = asked[n].take() {
+                    cache.keep(key(tags[n]), &[answer], LIFETIME, epoch, &slots);
+                },
+            }
+            for n in 0..3 {
+                if let Found::Fresh(entry) = cache.find(&key(tags[n])) {
+                    prop_assert_eq!(entry.grpc()[5], version[n]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What can be set. Flags are also environment variables; `--help` lists them.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
+
+use crate::{address::Network, limit::LimitConfig, upstream::UpstreamConfig};
+
+/// The edge proxy of Souk.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "edge", version)]
+pub struct Config {
+    /// Where HTTPS is answered.
+    #[arg(long, env = "SOUK_EDGE_HTTPS_LISTEN", requires_all = ["tls_cert", "tls_key"])]
+    pub https_listen: Option<SocketAddr>,
+    /// Where plain HTTP is answered: for development, or behind a proxy that
+    /// speaks TLS.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_HTTP_LISTEN",
+        required_unless_present = "https_listen"
+    )]
+    pub http_listen: Option<SocketAddr>,
+    /// The certificate chain, a PEM file.
+    #[arg(long, env = "SOUK_EDGE_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    #[arg(long, env = "SOUK_EDGE_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// Where the platform team asks for health and metrics.
+    #[arg(long, env = "SOUK_ADMIN_LISTEN")]
+    pub admin_listen: SocketAddr,
+    /// Origins whose scripts may read answers: "https://shop.example", with
+    /// commas between.
+    #[arg(long, env = "SOUK_EDGE_ALLOWED_ORIGINS", value_delimiter = ',')]
+    pub allowed_origins: Vec<String>,
+    /// Proxies before the edge whose `x-forwarded-for` is believed: addresses
+    /// and networks, with commas between.
+    #[arg(long, env = "SOUK_EDGE_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
+    /// Bytes that the cache may hold.
+    #[arg(long, env = "SOUK_EDGE_CACHE_BYTES", default_value_t = 256 << 20)]
+    pub cache_bytes: u64,
+    /// The largest body of a unary request.
+    #[arg(long, env = "SOUK_EDGE_MAX_BODY_BYTES", default_value_t = 4 << 20)]
+    pub max_body_bytes: usize,
+    /// Connections at once; more are closed.
+    #[arg(long, env = "SOUK_EDGE_MAX_CONNECTIONS", default_value_t = 20_000)]
+    pub max_connections: usize,
+    /// How long a call may take whose method states no timeout.
+    #[arg(long, env = "SOUK_EDGE_DEFAULT_TIMEOUT_MS", default_value_t = 10_000)]
+    pub default_timeout_ms: u64,
+    /// How long a stream may be silent that the service sends.
+    #[arg(long, env = "SOUK_EDGE_WATCH_IDLE_SECONDS", default_value_t = 3600)]
+    pub watch_idle_seconds: u64,
+    /// How long a stream may be silent that the caller sends.
+    #[arg(long, env = "SOUK_EDGE_UPLOAD_IDLE_SECONDS", default_value_t = 300)]
+    pub upload_idle_seconds: u64,
+    /// How long requests may go on after the wish to stop.
+    #[arg(long, env = "SOUK_EDGE_DRAIN_SECONDS", default_value_t = 10)]
+    pub drain_seconds: u64,
+    /// Threads that answer requests; 0: one for each processor.
+    #[arg(long, env = "SOUK_EDGE_THREADS", default_value_t = 0)]
+    pub threads: usize,
+    /// How often an address may call.
+    #[command(flatten)]
+    pub limits: LimitConfig,
+    /// Where the services are.
+    #[command(flatten)]
+    pub upstreams: UpstreamConfig,
+    /// Whose tokens are accepted.
+    #[command(flatten)]
+    pub auth: AuthConfig,
+    /// Where purges and revocations come from.
+    #[command(flatten)]
+    pub nats: NatsConfig,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}

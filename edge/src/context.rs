@@ -1,0 +1,183 @@
+//! What is known of one request while it is answered.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    deadline::Deadline, frame::StatusReader, metrics::Live, protocol::Protocol, refusal::Refusal,
+    route::Route, trace::Trace,
+};
+
+/// What the cache had to do with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CacheOutcome {
+    /// Answers of this route are not kept.
+    #[default]
+    None,
+    /// The request was not one that the cache can read.
+    Bypass,
+    /// Served from the cache; seconds left, negative when stale.
+    Hit {
+        /// Seconds for which it stays fresh.
+        ttl: i64,
+    },
+    /// Asked for.
+    Miss {
+        /// An old answer lay there.
+        stale: bool,
+        /// The new one is kept.
+        stored: bool,
+        /// Another request's fetch answered this one too.
+        collapsed: bool,
+    },
+}
+
+impl CacheOutcome {
+    /// For `cache-status` (RFC 9211).
+    pub fn header(&self) -> Option<String> {
+        Some(match self {
+            Self::None => return None,
+            Self::Bypass => "souk; fwd=bypass".to_owned(),
+            Self::Hit { ttl } => format!("souk; hit; ttl={ttl}"),
+            Self::Miss {
+                stale,
+                stored,
+                collapsed,
+            } => format!(
+                "souk; fwd={}{}{}",
+                if *stale { "stale" } else { "miss" },
+                if *stored { "; stored" } else { "" },
+                if *collapsed { "; collapsed" } else { "" },
+            ),
+        })
+    }
+
+    /// For logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Bypass => "bypass",
+            Self::Hit { ttl } if *ttl < 0 => "stale",
+            Self::Hit { .. } => "hit",
+            Self::Miss {
+                collapsed: true, ..
+            } => "collapsed",
+            Self::Miss { .. } => "miss",
+        }
+    }
+}
+
+/// What is known of a request.
+#[derive(Debug)]
+pub struct Context {
+    /// When it came.
+    pub started: Instant,
+    /// Its place in a trace.
+    pub trace: Trace,
+    /// What the caller speaks.
+    pub protocol: Protocol,
+    /// Whether it came over TLS.
+    pub secure: bool,
+    /// Where it came from.
+    pub caller: IpAddr,
+    /// Its origin, when that one may read the answer.
+    pub origin: Option<HeaderValue>,
+    /// Where it goes.
+    pub route: Option<Route>,
+    /// When it must have been answered.
+    pub deadline: Deadline,
+    /// Why it is not answered by a service.
+    pub refusal: Option<Refusal>,
+    /// What the cache had to do with it.
+    pub cache: CacheOutcome,
+    /// The status in the answer.
+    pub grpc_status: Option<i32>,
+    /// The address that was asked.
+    pub upstream: Option<String>,
+    /// Bytes of its body so far.
+    pub body_bytes: usize,
+    /// Reads the status in an answer of gRPC-web that passes.
+    pub status_reader: StatusReader,
+    _live: Live,
+    _in_flight: Place,
+}
+
+/// How many requests of an edge are being answered.
+#[derive(Debug, Clone, Default)]
+pub struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    /// The count.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Place(InFlight);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Context {
+    /// Of a request of which nothing is known yet.
+    pub fn new(in_flight: &InFlight) -> Self {
+        in_flight.0.fetch_add(1, Ordering::Relaxed);
+        Self {
+            started: Instant::now(),
+            trace: Trace::of(&HeaderMap::new()),
+            protocol: Protocol::Http,
+            secure: false,
+            caller: Ipv4Addr::UNSPECIFIED.into(),
+            origin: None,
+            route: None,
+            deadline: Deadline::default(),
+            refusal: None,
+            cache: CacheOutcome::None,
+            grpc_status: None,
+            upstream: None,
+            body_bytes: 0,
+            status_reader: StatusReader::default(),
+            _live: Live::request(),
+            _in_flight: Place(in_flight.clone()),
+        }
+    }
+
+    /// The route's name, or one for all that have none.
+    pub fn route_name(&self) -> &'static str {
+        self.route.as_ref().map_or("unknown", Route::name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_outcome_is_told_as_the_standard_says() {
+        let told = |outcome: CacheOutcome| outcome.header();
+        assert_eq!(told(CacheOutcome::None), None);
+        assert_eq!(
+            told(CacheOutcome::Hit { ttl: 599 }).unwrap(),
+            "souk; hit; ttl=599"
+        );
+        let miss = CacheOutcome::Miss {
+            stale: false,
+            stored: true,
+            collapsed: false,
+        };
+        assert_eq!(told(miss).unwrap(), "souk; fwd=miss; stored");
+    }
+}

@@ -1,0 +1,196 @@
+//! What headers a request must have, what a caller may not say to a service,
+//! and what every answer carries.
+
+use std::net::IpAddr;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version,
+    header::{AUTHORIZATION, HOST, SERVER, STRICT_TRANSPORT_SECURITY, TE, X_CONTENT_TYPE_OPTIONS},
+};
+use pingora::{
+    Result,
+    http::{RequestHeader, ResponseHeader},
+};
+use proto::policy::Access;
+
+use crate::{
+    address::X_FORWARDED_FOR,
+    context::Context,
+    cors,
+    deadline::GRPC_TIMEOUT,
+    refusal::Refusal,
+    trace::{TRACEPARENT, TRACERESPONSE, TRACESTATE},
+};
+
+/// Headers that a request may have.
+const MAX_HEADERS: usize = 100;
+/// Bytes that they may have together.
+pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Bytes that path and query may have.
+const MAX_TARGET_BYTES: usize = 8 * 1024;
+/// Two years, as browsers' lists ask for.
+const HSTS: &str = "max-age=63072000; includeSubDomains";
+
+/// Headers of our own: between services, never from a caller.
+const OWN_PREFIX: &str = "souk-";
+/// Headers in which proxies speak of callers.
+const FORWARDING: [&str; 7] = [
+    X_FORWARDED_FOR,
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-real-ip",
+    "forwarded",
+    "via",
+];
+
+/// Whether a request can be looked at at all.
+///
+/// # Errors
+/// When it names no host, or its headers are over the limits.
+pub fn check(request: &RequestHeader) -> Result<(), Refusal> {
+    let has_host = request.headers.contains_key(HOST) || request.uri.authority().is_some();
+    if request.version < Version::HTTP_2 && !has_host {
+        return Err(Refusal::HostMissing);
+    }
+    let bytes: usize = request
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if request.headers.len() > MAX_HEADERS
+        || bytes > MAX_HEADER_BYTES
+        || request.raw_path().len() > MAX_TARGET_BYTES
+    {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    Ok(())
+}
+
+/// Turns a caller's request into one for a service.
+///
+/// # Errors
+/// Never in practice: all values are valid headers.
+pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) -> Result<()> {
+    strip(request);
+    let needs_token = context
+        .route
+        .as_ref()
+        .is_some_and(|route| matches!(route.access(), Access::Customer | Access::Staff));
+    if !needs_token {
+        request.remove_header(&AUTHORIZATION);
+    }
+    if !context.trace.continued {
+        request.remove_header(TRACESTATE);
+    }
+    request.insert_header(TRACEPARENT, context.trace.to_string())?;
+    let forwarded_for = if context.caller == peer {
+        peer.to_string()
+    } else {
+        format!("{}, {peer}", context.caller)
+    };
+    request.insert_header(X_FORWARDED_FOR, forwarded_for)?;
+    let scheme = if context.secure { "https" } else { "http" };
+    request.insert_header("x-forwarded-proto", scheme)?;
+    if context.protocol.is_grpc() {
+        // The step from HTTP/1 drops it, and gRPC asks for it.
+        request.insert_header(TE, "trailers")?;
+        match context.deadline.left() {
+            Some(left) => {
+                request.insert_header(GRPC_TIMEOUT, svc_kit::deadline::format(left))?;
+            }
+            None => {
+                request.remove_header(GRPC_TIMEOUT);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes out what a caller may not say.
+fn strip(request: &mut RequestHeader) {
+    let own: Vec<HeaderName> = request
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(OWN_PREFIX))
+        .cloned()
+        .collect();
+    for name in &own {
+        request.remove_header(name);
+    }
+    for name in FORWARDING {
+        request.remove_header(name);
+    }
+}
+
+/// What every answer carries.
+///
+/// # Errors
+/// Never in practice: all values are valid headers.
+pub fn dress(answer: &mut ResponseHeader, context: &Context) -> Result<()> {
+    answer.remove_header(&SERVER);
+    answer.insert_header(TRACERESPONSE, context.trace.to_string())?;
+    answer.insert_header(X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    if context.secure {
+        answer.insert_header(STRICT_TRANSPORT_SECURITY, HSTS)?;
+    }
+    if let Some(cache) = context.cache.header() {
+        answer.insert_header("cache-status", cache)?;
+    }
+    cors::allow(answer, context.origin.as_ref())
+}
+
+/// What a request says about the length of its body.
+pub fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|value: &HeaderValue| value.to_str().ok()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::InFlight;
+
+    #[test]
+    fn callers_cannot_speak_as_services_or_proxies() {
+        let mut request = RequestHeader::build("POST", b"/", None).unwrap();
+        for name in [
+            "souk-internal",
+            "Souk-Anything",
+            "x-forwarded-for",
+            "forwarded",
+            "x-real-ip",
+        ] {
+            request.insert_header(name.to_owned(), "me").unwrap();
+        }
+        request.insert_header("authorization", "Bearer x").unwrap();
+        let context = Context::new(&InFlight::default());
+        to_service(&mut request, &context, context.caller).unwrap();
+        let kept: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
+        for name in &kept {
+            assert!(
+                [TRACEPARENT, X_FORWARDED_FOR, "x-forwarded-proto"].contains(name),
+                "{name}"
+            );
+        }
+        assert_eq!(request.headers[X_FORWARDED_FOR], "0.0.0.0");
+    }
+
+    #[test]
+    fn too_many_or_too_long_headers_are_refused() {
+        let request = |count: usize, bytes: usize| {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            request.insert_header("host", "x").unwrap();
+            for n in 0..count {
+                request
+                    .insert_header(format!("x-{n}"), "v".repeat(bytes))
+                    .unwrap();
+            }
+            check(&request)
+        };
+        assert_eq!(request(10, 10), Ok(()));
+        assert_eq!(request(101, 1), Err(Refusal::HeadersTooLarge));
+        assert_eq!(request(1, 40_000), Err(Refusal::HeadersTooLarge));
+    }
+}

@@ -1,0 +1,396 @@
+//! The way of a request through the edge, in Pingora's hooks. Each step is one
+//! line here and lives in a module of its own.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::HeaderMap;
+use pingora::{
+    Error, ErrorSource, ErrorType, Result,
+    http::{RequestHeader, ResponseHeader},
+    proxy::{FailToProxy, ProxyHttp, Session},
+    upstreams::peer::HttpPeer,
+};
+
+use crate::{
+    access_log,
+    address::{self, Network},
+    answer,
+    context::{Context, InFlight},
+    cors::{self, Cors},
+    deadline::{self, Deadline},
+    guard::Guard,
+    headers,
+    limit::Limits,
+    metrics,
+    protocol::Protocol,
+    read_through::ReadThrough,
+    refusal::Refusal,
+    route::{MethodRoute, Route, Routes},
+    trace::Trace,
+    upstream::Upstreams,
+};
+
+/// How long a caller may take to read the next part of an answer.
+const DOWNSTREAM_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a caller of HTTP/1 may take to send the next part of a request.
+const DOWNSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the rest of a refused request is read, so that its connection can
+/// be used again.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// The service may say itself that the time is over: it is given this longer.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Limits on time and size that are the same for all requests.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// The largest body of a unary request.
+    pub max_body_bytes: usize,
+    /// For methods that state no timeout.
+    pub default_timeout: Duration,
+    /// How long a stream may be silent when the service speaks.
+    pub watch_idle_timeout: Duration,
+    /// How long a stream may be silent when the caller speaks.
+    pub upload_idle_timeout: Duration,
+}
+
+/// The edge, as Pingora sees it.
+#[derive(Debug)]
+pub struct Edge {
+    /// Where requests go.
+    pub routes: Routes,
+    /// Who may pass.
+    pub guard: Guard,
+    /// How often.
+    pub limits: Limits,
+    /// Whose scripts may read the answers.
+    pub cors: Cors,
+    /// Proxies before us that are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Where the services are.
+    pub upstreams: Upstreams,
+    /// Answers from the cache.
+    pub read_through: ReadThrough,
+    /// Limits on time and size.
+    pub bounds: Bounds,
+    /// How much runs.
+    pub in_flight: InFlight,
+}
+
+impl Edge {
+    /// Reads what the headers say about the request.
+    fn read(&self, session: &Session, context: &mut Context) {
+        let request = session.req_header();
+        context.trace = Trace::of(&request.headers);
+        context.protocol = Protocol::of(&request.headers);
+        context.secure = session
+            .digest()
+            .is_some_and(|digest| digest.ssl_digest.is_some());
+        context.caller = address::of_caller(peer(session), &request.headers, &self.trusted_proxies);
+        context.origin = self.cors.admitted(&request.headers);
+    }
+
+    /// Finds the request's route and whether it may take it.
+    async fn admit(&self, session: &Session, context: &mut Context) -> Result<Route, Refusal> {
+        let request = session.req_header();
+        let Some(route) = self.routes.find(request.uri.path()) else {
+            return Err(if context.protocol.is_grpc() {
+                Refusal::MethodUnknown
+            } else {
+                Refusal::NotFound
+            });
+        };
+        context.route = Some(route.clone());
+        if !route.takes(&request.method) {
+            return Err(Refusal::MethodNotAllowed(route.methods()));
+        }
+        self.limits.check(route.limit(), context.caller)?;
+        if let Route::Method(method) = &route {
+            if !context.protocol.is_grpc() {
+                return Err(Refusal::MediaTypeUnsupported);
+            }
+            if context.protocol == Protocol::Grpc && !session.is_http2() {
+                return Err(Refusal::HttpVersionUnsupported);
+            }
+            let requested = deadline::requested(&request.headers);
+            context.deadline = Deadline::new(context.started, requested, self.cap(method));
+        }
+        self.guard.admit(route.access(), &request.headers).await?;
+        let declared = headers::content_length(&request.headers).unwrap_or(0);
+        if declared > self.max_body(&route) {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if context.deadline.passed() {
+            return Err(Refusal::DeadlineExceeded);
+        }
+        Ok(route)
+    }
+
+    /// The longest that a call may take; a stream has no end of its own.
+    fn cap(&self, method: &MethodRoute) -> Option<Duration> {
+        let default = (!method.policy.streaming).then_some(self.bounds.default_timeout);
+        method.policy.timeout.or(default)
+    }
+
+    fn max_body(&self, route: &Route) -> usize {
+        match route {
+            // The service bounds each message.
+            Route::Method(method) if method.policy.streaming => usize::MAX,
+            Route::Method(_) | Route::Prefix(_) => self.bounds.max_body_bytes,
+        }
+    }
+
+    /// How long a service may be silent.
+    fn silence(&self, route: &Route, context: &Context) -> Duration {
+        let idle = match route {
+            Route::Prefix(_) => self.bounds.default_timeout,
+            Route::Method(method) if method.policy.descriptor.is_client_streaming() => {
+                self.bounds.upload_idle_timeout
+            }
+            Route::Method(_) => self.bounds.watch_idle_timeout,
+        };
+        context
+            .deadline
+            .left()
+            .map_or(idle, |left| left.min(idle) + GRACE)
+    }
+
+    /// What an error of Pingora's means to the caller; `None` when the caller
+    /// is the one who left.
+    fn refusal_of(error: &Error, context: &Context) -> Option<Refusal> {
+        if let Some(refusal) = &context.refusal {
+            return Some(refusal.clone());
+        }
+        match (error.esource(), error.etype()) {
+            (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Refusal::BodyTimeout),
+            (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Some(Refusal::HostMissing),
+            (ErrorSource::Downstream, _) => None,
+            (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
+                Some(Refusal::DeadlineExceeded)
+            }
+            (
+                _,
+                ErrorType::ConnectTimedout
+                | ErrorType::ConnectRefused
+                | ErrorType::ConnectNoRoute
+                | ErrorType::ConnectError
+                | ErrorType::ConnectProxyFailure
+                | ErrorType::HandshakeError,
+            ) => Some(Refusal::UpstreamUnavailable),
+            (ErrorSource::Upstream, _) => Some(Refusal::UpstreamBroken),
+            _ => Some(Refusal::Internal),
+        }
+    }
+}
+
+/// The address at the other end of the connection.
+fn peer(session: &Session) -> IpAddr {
+    session
+        .client_addr()
+        .and_then(|address| address.as_inet())
+        .map_or(Ipv4Addr::UNSPECIFIED.into(), |inet| inet.ip())
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(&self.in_flight)
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        session.set_read_timeout(Some(DOWNSTREAM_READ_TIMEOUT));
+        session.set_write_timeout(Some(DOWNSTREAM_WRITE_TIMEOUT));
+        session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+        self.read(session, context);
+
+        let request = session.req_header();
+        if let Err(refusal) = headers::check(request) {
+            answer::refuse(session, context, refusal).await?;
+            return Ok(true);
+        }
+        if cors::is_preflight(&request.method, &request.headers) {
+            answer::preflight(session, context).await?;
+            return Ok(true);
+        }
+        let route = match self.admit(session, context).await {
+            Ok(route) => route,
+            Err(refusal) => {
+                answer::refuse(session, context, refusal).await?;
+                return Ok(true);
+            }
+        };
+        if let Route::Method(method) = &route
+            && let Some(plan) = &method.cache
+        {
+            return self
+                .read_through
+                .answer(session, context, method, plan)
+                .await;
+        }
+        Ok(false)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.body_bytes += body.as_ref().map_or(0, Bytes::len);
+        let over = context
+            .route
+            .as_ref()
+            .is_some_and(|route| context.body_bytes > self.max_body(route));
+        if over {
+            context.refusal = Some(Refusal::BodyTooLarge);
+            return Err(Error::new_down(ErrorType::HTTPStatus(
+                Refusal::BodyTooLarge.http().as_u16(),
+            )));
+        }
+        Ok(())
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        let Some(route) = context.route.clone() else {
+            return Err(Error::new_in(ErrorType::InternalError));
+        };
+        let silence = self.silence(&route, context);
+        match self.upstreams.peer(route.service(), silence) {
+            Ok(peer) => {
+                context.upstream = Some(format!("{}@{}", route.service().name(), peer._address));
+                Ok(Box::new(peer))
+            }
+            Err(refusal) => {
+                context.refusal = Some(refusal);
+                Err(Error::new_up(ErrorType::ConnectError))
+            }
+        }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        headers::to_service(request, context, peer(session))
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        answer: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.grpc_status = grpc_status(&answer.headers);
+        headers::dress(answer, context)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if context.protocol == Protocol::GrpcWeb
+            && let Some(body) = body
+        {
+            context.status_reader.read(body);
+        }
+        Ok(None)
+    }
+
+    fn upstream_response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.grpc_status = grpc_status(trailers).or(context.grpc_status);
+        Ok(())
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("peer {}", peer._address));
+        // A kept connection may have died unseen: what changes nothing is
+        // tried once more.
+        let repeat = client_reused
+            && *error.esource() == ErrorSource::Upstream
+            && !matches!(error.etype(), ErrorType::ReadTimedout)
+            && session.response_written().is_none()
+            && !session.retry_buffer_truncated()
+            && context.route.as_ref().is_some_and(Route::is_repeatable);
+        error.set_retry(repeat);
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let Some(refusal) = Self::refusal_of(error, context) else {
+            return FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: false,
+            };
+        };
+        if let Some(route) = &context.route
+            && *error.esource() == ErrorSource::Upstream
+        {
+            metrics::upstream_failed(route.service(), &refusal);
+        }
+        let error_code = refusal.http().as_u16();
+        session.set_keepalive(None);
+        let told = if session.response_written().is_some() {
+            answer::break_off(session, context, refusal).await
+        } else {
+            answer::refuse(session, context, refusal).await
+        };
+        if let Err(error) = told {
+            tracing::debug!(%error, "the caller is gone");
+        }
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, error: &Error) -> bool {
+        // Callers come and go; what is ours to know stands in the access log.
+        *error.esource() == ErrorSource::Downstream
+    }
+
+    fn request_summary(&self, _session: &Session, context: &Context) -> String {
+        // The default tells the query string.
+        format!("{}, trace {}", context.route_name(), context.trace.id())
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        access_log::write(session, context, error);
+    }
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<i32> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}

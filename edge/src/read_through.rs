@@ -1,0 +1,255 @@
+//! Answers a read from the cache, or asks the service once for all who wait.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use pingora::{Result, proxy::Session};
+use tonic::Code;
+
+use crate::{
+    answer,
+    cache::{
+        Cache, Found,
+        entry::Entry,
+        epochs::Slot,
+        flight::{Landing, Outcome, Seat, Waiter},
+        key::Key,
+        plan::CachePlan,
+    },
+    context::{CacheOutcome, Context},
+    frame, headers, metrics,
+    origin::Origin,
+    protocol::{self, Protocol},
+    refusal::Refusal,
+    route::MethodRoute,
+    trace::Trace,
+};
+
+/// Longer questions are not looked at.
+const MAX_QUESTION_BYTES: usize = 16 * 1024;
+/// How long a caller may take to send a question.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers reads from the cache.
+#[derive(Debug, Clone)]
+pub struct ReadThrough {
+    cache: Arc<Cache>,
+    origin: Origin,
+    /// For methods that state no timeout.
+    default_timeout: Duration,
+}
+
+/// A question, read from a request.
+enum Question {
+    Message(Bytes),
+    /// Not one that we read: a service may.
+    Other,
+}
+
+impl ReadThrough {
+    /// Answers from this cache, and asks this origin.
+    pub fn new(cache: Arc<Cache>, origin: Origin, default_timeout: Duration) -> Self {
+        Self {
+            cache,
+            origin,
+            default_timeout,
+        }
+    }
+
+    /// Answers a request; says whether it did. If not, the request goes on to
+    /// the service as it is.
+    ///
+    /// # Errors
+    /// When the caller is gone.
+    pub async fn answer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        route: &Arc<MethodRoute>,
+        plan: &CachePlan,
+    ) -> Result<bool> {
+        context.cache = CacheOutcome::Bypass;
+        let message = match read(session, context.protocol).await? {
+            Ok(Question::Message(message)) => message,
+            Ok(Question::Other) => return Ok(false),
+            Err(refusal) => {
+                answer::refuse(session, context, refusal).await?;
+                return Ok(true);
+            }
+        };
+        let Ok((key, request)) = Key::of(route.policy, &message) else {
+            answer::refuse(session, context, Refusal::MessageMalformed).await?;
+            return Ok(true);
+        };
+        let found = self.cache.find(&key);
+        let (stale, spare) = match found {
+            Found::Fresh(entry) => {
+                self.serve(session, context, &entry).await?;
+                return Ok(true);
+            }
+            Found::Stale(entry) => {
+                // Whoever comes first fetches; nobody waits for it.
+                let _ = self.fetch(&key, &plan.slots(&request), route, context.trace);
+                self.serve(session, context, &entry).await?;
+                return Ok(true);
+            }
+            Found::Spare(entry) => (true, Some(entry)),
+            Found::Nothing => (false, None),
+        };
+        let (waiter, collapsed) = self.fetch(&key, &plan.slots(&request), route, context.trace);
+        let outcome = self.wait(waiter, context).await;
+        let miss = |stored| CacheOutcome::Miss {
+            stale,
+            stored,
+            collapsed,
+        };
+        match (outcome, spare) {
+            (Outcome::Answer(entry, stored), _) => {
+                context.cache = miss(stored);
+                answer::serve(session, context, &entry).await?;
+            }
+            (outcome, Some(spare)) if is_outage(&outcome) => {
+                self.serve(session, context, &spare).await?;
+            }
+            (Outcome::Error(reply), _) => {
+                context.cache = miss(false);
+                answer::service_error(session, context, reply).await?;
+            }
+            (Outcome::Failed(refusal), _) => {
+                context.cache = miss(false);
+                answer::refuse(session, context, refusal).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Serves a kept answer.
+    async fn serve(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        entry: &Entry,
+    ) -> Result<()> {
+        context.cache = CacheOutcome::Hit {
+            ttl: self.cache.ttl_seconds(entry),
+        };
+        let bytes = answer::serve(session, context, entry).await?;
+        metrics::cache_served(context.route_name(), bytes);
+        Ok(())
+    }
+
+    async fn wait(&self, waiter: Waiter, context: &Context) -> Outcome {
+        let left = context.deadline.left().unwrap_or(self.default_timeout);
+        tokio::time::timeout(left, waiter.outcome())
+            .await
+            .unwrap_or(Outcome::Failed(Refusal::DeadlineExceeded))
+    }
+
+    /// Joins the fetch of a question, or begins it. The fetch belongs to
+    /// nobody: it goes on when the caller who began it leaves.
+    fn fetch(
+        &self,
+        key: &Key,
+        slots: &[Slot],
+        route: &Arc<MethodRoute>,
+        trace: Trace,
+    ) -> (Waiter, bool) {
+        match self.cache.board(key, slots) {
+            Seat::Passenger(waiter) => (waiter, true),
+            Seat::Pilot(landing, waiter) => {
+                // Another fetch may have landed between the look-up and now.
+                if let Found::Fresh(entry) = self.cache.find(key) {
+                    landing.land(Outcome::Answer(entry, true));
+                } else {
+                    let fetch = self
+                        .clone()
+                        .fly(landing, slots.into(), Arc::clone(route), trace);
+                    tokio::spawn(fetch);
+                }
+                (waiter, false)
+            }
+        }
+    }
+
+    async fn fly(
+        self,
+        landing: Landing,
+        slots: Box<[Slot]>,
+        route: Arc<MethodRoute>,
+        trace: Trace,
+    ) {
+        let timeout = route.policy.timeout.unwrap_or(self.default_timeout);
+        let asked = self
+            .origin
+            .ask(&route, landing.key().message(), &trace, timeout)
+            .await;
+        let outcome = match (asked, &route.cache) {
+            (Ok(reply), Some(plan)) if reply.code == Code::Ok as i32 => {
+                let (entry, kept) = self.cache.keep(
+                    landing.key().clone(),
+                    &reply.body,
+                    plan.lifetime,
+                    landing.epoch(),
+                    &slots,
+                );
+                Outcome::Answer(entry, kept)
+            }
+            (Ok(reply), _) => Outcome::Error(reply),
+            (Err(refusal), _) => Outcome::Failed(refusal),
+        };
+        landing.land(outcome);
+    }
+}
+
+/// Whether the service failed, rather than refused.
+fn is_outage(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Answer(..) => false,
+        Outcome::Failed(_) => true,
+        Outcome::Error(reply) => matches!(
+            Code::from_i32(reply.code),
+            Code::Unavailable | Code::Internal | Code::DeadlineExceeded | Code::Unknown
+        ),
+    }
+}
+
+/// Reads the question out of a request. What has been read stays in the
+/// session's buffer, so that the request can still go on to the service.
+async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Question, Refusal>> {
+    let request = &session.req_header().headers;
+    let too_long =
+        headers::content_length(request).is_some_and(|length| length > MAX_QUESTION_BYTES);
+    if too_long || !protocol::is_proto(request) {
+        return Ok(Ok(Question::Other));
+    }
+    session.enable_retry_buffering();
+    let mut body = BytesMut::new();
+    loop {
+        let chunk = session.read_request_body();
+        match tokio::time::timeout(QUESTION_TIMEOUT, chunk).await {
+            Err(_) => return Ok(Err(Refusal::BodyTimeout)),
+            Ok(chunk) => match chunk? {
+                Some(chunk) => body.extend_from_slice(&chunk),
+                None => break,
+            },
+        }
+        if session.retry_buffer_truncated() {
+            return Ok(Err(Refusal::BodyTooLarge));
+        }
+        if body.len() > MAX_QUESTION_BYTES {
+            return Ok(Ok(Question::Other));
+        }
+    }
+    let body = match protocol {
+        Protocol::GrpcWebText => match frame::decode_text(&body) {
+            Some(body) => body,
+            None => return Ok(Err(Refusal::MessageMalformed)),
+        },
+        _ => body.freeze(),
+    };
+    Ok(match frame::single(&body) {
+        Ok(message) => Ok(Question::Message(message)),
+        Err(frame::NotOne::Other) => Ok(Question::Other),
+        Err(frame::NotOne::Torn) => Err(Refusal::MessageMalformed),
+    })
+}
