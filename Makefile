@@ -1,0 +1,37 @@
+# Thin: what each of these does is in bin/ and in the souk command.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+buf := .souk/tools/bin/buf
+
+.PHONY: up test lint bench clean help
+
+up: ## Install what is missing, build, start everything, fill the shop
+	@bin/setup
+	cargo build --workspace --bins
+	exec bin/souk up
+
+test: ## Run every test: unit, services on real servers, end to end
+	@bin/setup
+	cargo build --workspace --bins
+	exec bin/souk servers -- cargo test --workspace
+
+lint: ## Check format, lints, contracts and offline query data
+	@bin/setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(buf) lint proto
+	$(buf) format proto --diff --exit-code
+	bin/sqlx-offline --check
+
+bench: ## Run the benchmarks
+	@bin/setup
+	cargo bench --workspace
+
+clean: ## Remove what was built, the tools and all data of the local stack
+	cargo clean
+	rm -rf .souk
+
+help: ## Show this
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1\t\2/p' Makefile

@@ -1,0 +1,7 @@
+//! The command as its users have it: real servers, real signals.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod processes;
+mod servers;
+mod supervision;
