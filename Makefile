@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-buf := .souk/tools/bin/buf
+buf := .souk/tools/venv/bin/buf
 
 .PHONY: up test lint bench clean help
 

@@ -64,7 +64,7 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// One line that says what installs it.
 pub fn tool(name: &str) -> anyhow::Result<PathBuf> {
-    let pinned = root().join(".souk/tools/bin").join(name);
+    let pinned = root().join(".souk/tools/venv/bin").join(name);
     if pinned.is_file() {
         return Ok(pinned);
     }
