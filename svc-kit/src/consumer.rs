@@ -13,6 +13,7 @@ mod deliver;
 mod failure;
 mod message;
 mod metrics;
+mod pull;
 mod worker;
 
 use std::error::Error;
@@ -118,7 +119,7 @@ impl Consumers {
     /// None yet.
     pub fn new(db: Db, nats: Nats, _clock: Clock) -> Self {
         Self {
-            surroundings: worker::Surroundings { db, nats },
+            surroundings: worker::Surroundings::new(db, nats),
             starts: Vec::new(),
         }
     }

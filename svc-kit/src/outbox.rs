@@ -13,6 +13,7 @@
 //! commits.
 
 mod leader;
+mod publish;
 mod relay;
 mod store;
 

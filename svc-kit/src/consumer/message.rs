@@ -81,6 +81,8 @@ async fn handle<C: Consumer>(
     };
     let outcome = match C::Event::decode(message.payload.clone()) {
         Ok(event) => {
+            // Nobody ever closes the semaphore.
+            let _permit = around.permits.acquire().await.ok();
             let timer = metrics::DURATION
                 .with_label_values(&[C::NAME])
                 .start_timer();

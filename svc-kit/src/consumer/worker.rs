@@ -2,19 +2,20 @@
 //! subject, read in batches. Whatever happens to NATS, the stream or the
 //! consumer's state there, it opens everything again and goes on.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_nats::jetstream::{
     Message,
-    consumer::{AckPolicy, Consumer as Durable, DeliverPolicy, pull},
+    consumer::{AckPolicy, Consumer as Durable, DeliverPolicy, pull::Config},
 };
 use futures::{FutureExt as _, StreamExt as _, stream};
 use proto::events::{Event as _, stream_of};
+use tokio::sync::Semaphore;
 
 use super::{
     Consumer, HANDLE_TIMEOUT,
     message::{After, process, put_back},
-    metrics,
+    metrics, pull,
 };
 use crate::{
     Shutdown,
@@ -23,11 +24,12 @@ use crate::{
     nats::{Nats, headers::Envelope},
 };
 
-/// How many messages are taken at once.
-const BATCH: usize = 64;
-
-/// How many aggregates are worked on at once.
+/// How many aggregates a consumer works on at once.
 const CONCURRENCY: usize = 8;
+
+/// How many transactions all consumers of a service have open at once, so that
+/// they leave connections to the callers.
+const TRANSACTIONS: usize = 8;
 
 /// After this JetStream delivers a message again that nobody acknowledged.
 /// Longer than a handler may take.
@@ -36,23 +38,29 @@ const ACK_WAIT: Duration = Duration::from_secs(HANDLE_TIMEOUT.as_secs() + 10);
 /// How many messages may be with the replicas of a service at once.
 const MAX_ACK_PENDING: i64 = 1024;
 
-/// How long a request for messages stands on the server.
-const PULL_EXPIRES: Duration = Duration::from_secs(30);
-
-/// How often the server says that it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-
 /// How often the lag is asked for.
 const LAG_EVERY: Duration = Duration::from_secs(5);
 
 /// How long to wait before opening everything again.
 const REOPEN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
-/// What a consumer needs.
+/// What the consumers of a service share.
 #[derive(Debug, Clone)]
 pub(super) struct Surroundings {
     pub(super) db: Db,
     pub(super) nats: Nats,
+    /// A transaction of a consumer needs one of these.
+    pub(super) permits: Arc<Semaphore>,
+}
+
+impl Surroundings {
+    pub(super) fn new(db: Db, nats: Nats) -> Self {
+        Self {
+            db,
+            nats,
+            permits: Arc::new(Semaphore::new(TRANSACTIONS)),
+        }
+    }
 }
 
 /// Consumes until told to stop.
@@ -85,33 +93,13 @@ async fn consume<C: Consumer>(
     }
     let mut connections = around.nats.connections();
     let durable = open::<C>(&around.nats).await?;
-    let mut messages = durable
-        .stream()
-        .max_messages_per_batch(BATCH)
-        .expires(PULL_EXPIRES)
-        .heartbeat(HEARTBEAT)
-        .messages()
-        .await?;
     let mut lag = tokio::time::interval(LAG_EVERY);
     lag.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let outcome = loop {
-        let first = tokio::select! {
-            biased;
-            () = shutdown.stopped() => break Ok(()),
-            first = messages.next() => first,
-            // What was asked for over the old connection never comes.
-            () = connections.another() => break Err("NATS was away".into()),
-            _ = lag.tick() => {
-                measure_lag::<C>(&around.nats, &durable).await;
-                continue;
-            }
-        };
-        let first = match first {
-            Some(Ok(first)) => first,
-            Some(Err(error)) => break Err(error.into()),
-            None => break Err("the consumer ended".into()),
-        };
-        let batch = fill(first, &mut messages);
+    while !shutdown.is_stopped() {
+        if lag.tick().now_or_never().is_some() {
+            measure_lag::<C>(&around.nats, &durable).await;
+        }
+        let batch = pull::next(&durable, &mut connections, shutdown).await?;
         *handled += batch.len() as u64;
         if let Some(pause) = work_off(around, consumer, batch).await {
             tokio::select! {
@@ -119,29 +107,8 @@ async fn consume<C: Consumer>(
                 () = tokio::time::sleep(pause) => {}
             }
         }
-    };
-    // What has come and was not begun: whoever asks next may have it at once.
-    while let Some(Some(Ok(message))) = messages.next().now_or_never() {
-        put_back(&message, Duration::ZERO).await;
     }
-    outcome
-}
-
-/// A message and those that have come with it. An error among them is left for
-/// the next round, which sees what it has led to.
-fn fill(first: Message, messages: &mut pull::Stream) -> Vec<Message> {
-    let mut batch = vec![first];
-    while batch.len() < BATCH {
-        match messages.next().now_or_never() {
-            Some(Some(Ok(message))) => batch.push(message),
-            Some(Some(Err(error))) => {
-                tracing::debug!(%error, "between messages");
-                break;
-            }
-            Some(None) | None => break,
-        }
-    }
-    batch
+    Ok(())
 }
 
 /// Handles a batch: an aggregate's messages one after the other, aggregates
@@ -193,10 +160,10 @@ fn by_aggregate(batch: Vec<Message>) -> Vec<Vec<Message>> {
 }
 
 /// Makes sure of the durable consumer.
-async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<pull::Config>, async_nats::Error> {
+async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<Config>, async_nats::Error> {
     let stream = stream_of(C::Event::SUBJECT)
         .ok_or_else(|| format!("no stream keeps {}", C::Event::SUBJECT))?;
-    let config = pull::Config {
+    let config = Config {
         durable_name: Some(C::NAME.to_owned()),
         filter_subject: C::Event::SUBJECT.to_owned(),
         deliver_policy: DeliverPolicy::All,
@@ -205,7 +172,7 @@ async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<pull::Config>, async_n
         // The kit counts attempts itself, and gives up with a dead letter.
         max_deliver: -1,
         max_ack_pending: MAX_ACK_PENDING,
-        ..pull::Config::default()
+        ..Config::default()
     };
     Ok(nats
         .jetstream()
@@ -213,7 +180,7 @@ async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<pull::Config>, async_n
         .await?)
 }
 
-async fn measure_lag<C: Consumer>(nats: &Nats, durable: &Durable<pull::Config>) {
+async fn measure_lag<C: Consumer>(nats: &Nats, durable: &Durable<Config>) {
     if !nats.is_connected() {
         return;
     }

@@ -1,29 +1,18 @@
 //! Publishes the outbox: in order, at least once, and deletes only what
 //! JetStream has acknowledged. One relay of a service publishes at a time.
 
-use std::{collections::HashMap, sync::LazyLock, time::Duration};
+use std::{sync::LazyLock, time::Duration};
 
-use async_nats::jetstream::context::{PublishAckFuture, PublishError};
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::context::PublishError;
 use prometheus::{IntCounterVec, IntGaugeVec};
 use sqlx::postgres::PgListener;
 use tokio::sync::Mutex;
 
 use super::{
     leader::{self, Leader},
-    store::{self, Row},
+    publish, store,
 };
-use crate::{
-    Shutdown,
-    backoff::Backoff,
-    clock::Clock,
-    db::Db,
-    error, metrics,
-    nats::{
-        Nats,
-        headers::{self, Envelope},
-    },
-};
+use crate::{Shutdown, backoff::Backoff, clock::Clock, db::Db, error, metrics, nats::Nats};
 
 /// How many rows a step takes.
 const BATCH: i64 = 256;
@@ -247,7 +236,7 @@ impl Relay {
             (self.clock.now() - row.create_time).num_milliseconds()
         });
         OLDEST.with_label_values::<&str>(&[]).set(age);
-        let (acknowledged, failed) = self.publish(rows).await;
+        let (acknowledged, failed) = publish::in_order(&self.nats, rows).await;
         if !acknowledged.is_empty() {
             let ids: Vec<_> = acknowledged.iter().map(|row| row.id).collect();
             store::delete(&mut leader.connection, &ids).await?;
@@ -261,87 +250,6 @@ impl Relay {
             None => Ok(Step::Published(acknowledged.len())),
         }
     }
-
-    /// Publishes rows in waves, each with at most one row of an aggregate, and
-    /// waits for a wave's acknowledgements before the next one. A connection
-    /// that breaks can lose one message and deliver the one after it; this way
-    /// those two are never of the same aggregate. Stops after the first wave
-    /// with a failure.
-    async fn publish(&self, rows: Vec<Row>) -> (Vec<Row>, Option<RelayError>) {
-        let mut acknowledged = Vec::with_capacity(rows.len());
-        for wave in waves(rows) {
-            if !self.nats.is_connected() {
-                return (acknowledged, Some(RelayError::NatsAway));
-            }
-            let mut failed = None;
-            let mut sent = Vec::with_capacity(wave.len());
-            for row in wave {
-                match self.send(&row).await {
-                    Ok(ack) => sent.push((row, ack)),
-                    Err(source) => {
-                        failed = Some(RelayError::Publish {
-                            subject: row.subject,
-                            source,
-                        });
-                        break;
-                    }
-                }
-            }
-            for (row, ack) in sent {
-                match ack.await {
-                    Ok(_) => acknowledged.push(row),
-                    Err(source) => {
-                        failed.get_or_insert(RelayError::Publish {
-                            subject: row.subject,
-                            source,
-                        });
-                    }
-                }
-            }
-            if failed.is_some() {
-                return (acknowledged, failed);
-            }
-        }
-        (acknowledged, None)
-    }
-
-    async fn send(&self, row: &Row) -> Result<PublishAckFuture, PublishError> {
-        let mut headers = Envelope {
-            event_id: Some(row.id),
-            r#type: row.r#type.clone(),
-            time: Some(row.create_time),
-            aggregate_id: row.aggregate_id.clone(),
-            trace_parent: row.trace_parent.clone(),
-            replay_for: None,
-        }
-        .write();
-        headers.insert(headers::MESSAGE_ID, row.id.to_string());
-        let message = PublishMessage::build()
-            .payload(row.payload.clone().into())
-            .headers(headers);
-        self.nats
-            .jetstream()
-            .send_publish(row.subject.clone(), message)
-            .await
-    }
-}
-
-/// Splits rows so that no wave has two of one aggregate, and the order of each
-/// aggregate stands.
-fn waves(rows: Vec<Row>) -> Vec<Vec<Row>> {
-    let mut waves: Vec<Vec<Row>> = Vec::new();
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for row in rows {
-        let wave = seen
-            .entry(row.aggregate_id.clone())
-            .and_modify(|wave| *wave += 1)
-            .or_insert(0);
-        match waves.get_mut(*wave) {
-            Some(wave) => wave.push(row),
-            None => waves.push(vec![row]),
-        }
-    }
-    waves
 }
 
 /// Returns when a transaction has put something in the outbox. A listener that

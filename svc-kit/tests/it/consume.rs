@@ -1,105 +1,23 @@
 //! From JetStream to a handler.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::collections::{HashMap, HashSet};
 
 use proto::{
     events::Event as _,
-    souk::event::v1::{OrderShipped, PaymentFailed, PaymentRefunded, StockRejected},
+    souk::event::v1::{OrderPlaced, OrderShipped, StockRejected},
 };
 use sqlx::{PgConnection, PgPool};
 use svc_kit::{
     Shutdown,
-    consumer::{ConsumeError, Consumer, Consumers, Delivered, deliver},
-    testing::server_url,
+    consumer::{ConsumeError, Consumer, Consumers, Delivered, HANDLE_TIMEOUT, deliver},
 };
 use uuid::Uuid;
 
-use crate::support::{Kit, Seen, shipped, some_order, until};
-
-/// Runs consumers until the test is done, and leaves none of them behind.
-pub(crate) struct Running {
-    shutdown: Shutdown,
-    task: tokio::task::JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    pub(crate) async fn start<C: Consumer>(kit: &Kit, consumer: C) -> Self {
-        forget::<C>().await;
-        Self::resume(kit, consumer)
-    }
-
-    pub(crate) fn resume<C: Consumer>(kit: &Kit, consumer: C) -> Self {
-        let shutdown = Shutdown::new();
-        let consumers =
-            Consumers::new(kit.db.clone(), kit.nats.clone(), kit.clock.clone()).add(consumer);
-        Self {
-            task: tokio::spawn(consumers.run(shutdown.clone())),
-            shutdown,
-        }
-    }
-
-    pub(crate) async fn stop(self) {
-        self.shutdown.stop();
-        self.task.await.unwrap().unwrap();
-    }
-
-    pub(crate) async fn end<C: Consumer>(self) {
-        self.stop().await;
-        forget::<C>().await;
-    }
-}
-
-/// Deletes a durable consumer, if it is there.
-async fn forget<C: Consumer>() {
-    let jetstream = jetstream().await;
-    let stream = proto::events::stream_of(C::Event::SUBJECT).unwrap();
-    // It may never have been made.
-    let _ = jetstream
-        .delete_consumer_from_stream(C::NAME, stream.name)
-        .await;
-}
-
-pub(crate) async fn jetstream() -> async_nats::jetstream::Context {
-    let client = async_nats::connect(server_url("SOUK_TEST_NATS_URL"))
-        .await
-        .unwrap();
-    async_nats::jetstream::new(client)
-}
-
-/// Publishes a message that no relay has written.
-pub(crate) async fn publish(subject: &str, headers: &[(&str, &str)], payload: Vec<u8>) {
-    let jetstream = jetstream().await;
-    let headers = headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let mut map = async_nats::HeaderMap::new();
-    for (name, value) in headers {
-        map.insert(name, value);
-    }
-    let ack = jetstream
-        .publish_with_headers(subject.to_owned(), map, payload.into())
-        .await
-        .unwrap();
-    ack.await.unwrap();
-}
-
-/// How many of a consumer's messages are not acknowledged.
-pub(crate) async fn unacknowledged<C: Consumer>() -> u64 {
-    let stream = proto::events::stream_of(C::Event::SUBJECT).unwrap();
-    let consumer: async_nats::jetstream::consumer::PullConsumer = jetstream()
-        .await
-        .get_consumer_from_stream(C::NAME, stream.name)
-        .await
-        .unwrap();
-    let info = consumer.cached_info();
-    info.num_ack_pending as u64 + info.num_pending
-}
+use crate::support::{
+    Kit, Seen,
+    consumers::{Running, forget, note, notes, publish, unacknowledged, with_notes},
+    shipped, some_order, until,
+};
 
 /// Notes what it is given, in its transaction.
 struct Notes {
@@ -116,30 +34,6 @@ impl Consumer for Notes {
         }
         Ok(())
     }
-}
-
-async fn note(tx: &mut PgConnection, what: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO notes (what) VALUES ($1)")
-        .bind(what)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-async fn notes(kit: &Kit) -> Vec<String> {
-    sqlx::query_scalar("SELECT what FROM notes ORDER BY seq")
-        .fetch_all(kit.db.writer())
-        .await
-        .unwrap()
-}
-
-async fn with_notes(pool: PgPool) -> Kit {
-    let kit = Kit::new(pool).await;
-    sqlx::query("CREATE TABLE notes (seq bigserial, what text)")
-        .execute(kit.db.writer())
-        .await
-        .unwrap();
-    kit
 }
 
 #[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
@@ -215,134 +109,6 @@ async fn an_event_published_twice_is_handled_once(pool: PgPool) {
     .await;
     assert_eq!(notes(&kit).await, ["1", "2"]);
     running.end::<Notes>().await;
-}
-
-/// Fails some times, then does it.
-struct Fails {
-    ours: String,
-    with: fn() -> ConsumeError,
-    left: AtomicUsize,
-}
-
-impl Consumer for Fails {
-    type Event = PaymentFailed;
-    const NAME: &'static str = "test-kit-fails";
-
-    async fn handle(
-        &self,
-        tx: &mut PgConnection,
-        event: PaymentFailed,
-    ) -> Result<(), ConsumeError> {
-        if event.order_id != self.ours {
-            return Ok(());
-        }
-        note(tx, &event.reason).await?;
-        let again = |left: usize| left.checked_sub(1);
-        match self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, again)
-        {
-            Ok(_) => Err((self.with)()),
-            Err(_) => Ok(()),
-        }
-    }
-}
-
-async fn attempts(kit: &Kit) -> i64 {
-    sqlx::query_scalar("SELECT coalesce(sum(attempts), 0) FROM inbox_attempts")
-        .fetch_one(kit.db.writer())
-        .await
-        .unwrap()
-}
-
-#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
-async fn an_event_that_failed_comes_back(pool: PgPool) {
-    let kit = with_notes(pool).await;
-    let ours = some_order();
-    let consumer = Fails {
-        ours: ours.clone(),
-        with: || ConsumeError::retry("not yet"),
-        left: AtomicUsize::new(2),
-    };
-    let running = Running::start(&kit, consumer).await;
-    let event = PaymentFailed {
-        order_id: ours,
-        reason: "DECLINED".to_owned(),
-        ..PaymentFailed::default()
-    };
-    kit.announce(&event).await;
-
-    until("it is handled", || async { !notes(&kit).await.is_empty() }).await;
-    until("all is acknowledged", || async {
-        unacknowledged::<Fails>().await == 0
-    })
-    .await;
-    assert_eq!(
-        notes(&kit).await,
-        ["DECLINED"],
-        "what failed was rolled back"
-    );
-    assert_eq!(attempts(&kit).await, 0, "past failures are forgotten");
-    running.end::<Fails>().await;
-}
-
-/// Finds its neighbour away some times.
-struct Waits {
-    ours: String,
-    left: Arc<AtomicUsize>,
-}
-
-impl Consumer for Waits {
-    type Event = PaymentRefunded;
-    const NAME: &'static str = "test-kit-waits";
-
-    async fn handle(
-        &self,
-        tx: &mut PgConnection,
-        event: PaymentRefunded,
-    ) -> Result<(), ConsumeError> {
-        if event.order_id != self.ours {
-            return Ok(());
-        }
-        if self.left.load(Ordering::SeqCst) > 0 {
-            self.left.fetch_sub(1, Ordering::SeqCst);
-            // Counted, it would be given up now.
-            sqlx::query("INSERT INTO inbox_attempts VALUES ($1, $2, 1000)")
-                .bind(Self::NAME)
-                .bind(Uuid::from_u128(1))
-                .execute(&mut *tx)
-                .await?;
-            return Err(ConsumeError::unavailable("the provider is away"));
-        }
-        note(tx, &event.refund_id).await?;
-        Ok(())
-    }
-}
-
-#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
-async fn waiting_for_something_that_is_away_is_not_counted(pool: PgPool) {
-    let kit = with_notes(pool).await;
-    let ours = some_order();
-    let left = Arc::new(AtomicUsize::new(3));
-    let running = Running::start(
-        &kit,
-        Waits {
-            ours: ours.clone(),
-            left: left.clone(),
-        },
-    )
-    .await;
-    let event = PaymentRefunded {
-        order_id: ours,
-        refund_id: "r".to_owned(),
-        ..PaymentRefunded::default()
-    };
-    kit.announce(&event).await;
-
-    until("it waits", || async { left.load(Ordering::SeqCst) == 0 }).await;
-    assert_eq!(attempts(&kit).await, 0);
-    until("it is handled", || async { notes(&kit).await == ["r"] }).await;
-    running.end::<Waits>().await;
 }
 
 /// Remembers in which order it was called.
@@ -453,4 +219,66 @@ async fn a_consumer_that_is_deleted_is_made_again(pool: PgPool) {
 
     assert_eq!((count(1), count(2)), (1, 1));
     running.end::<Survives>().await;
+}
+
+/// Asks to stop at the first event of ours.
+struct Stops {
+    ours: String,
+    seen: Seen,
+    shutdown: Shutdown,
+}
+
+impl Consumer for Stops {
+    type Event = OrderPlaced;
+    const NAME: &'static str = "test-kit-stops";
+
+    async fn handle(&self, _: &mut PgConnection, event: OrderPlaced) -> Result<(), ConsumeError> {
+        if event.account_id == self.ours {
+            self.shutdown.stop();
+            self.seen.lock().unwrap().push(event.order_id);
+        }
+        Ok(())
+    }
+}
+
+#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
+async fn what_was_not_begun_when_a_replica_stops_comes_to_another_at_once(pool: PgPool) {
+    let kit = Kit::new(pool).await;
+    let (ours, seen) = (some_order(), Seen::default());
+    for _ in 0..200 {
+        let event = OrderPlaced {
+            order_id: some_order(),
+            account_id: ours.clone(),
+            ..OrderPlaced::default()
+        };
+        kit.commit(&event).await;
+    }
+    assert_eq!(kit.relay().step().await.unwrap(), 200);
+    forget::<Stops>().await;
+
+    let begun = std::time::Instant::now();
+    let mut replicas = 0;
+    while seen.lock().unwrap().len() < 200 {
+        let shutdown = Shutdown::new();
+        let consumer = Stops {
+            ours: ours.clone(),
+            seen: seen.clone(),
+            shutdown: shutdown.clone(),
+        };
+        Consumers::new(kit.db.clone(), kit.nats.clone(), kit.clock.clone())
+            .add(consumer)
+            .run(shutdown)
+            .await
+            .unwrap();
+        replicas += 1;
+    }
+
+    assert!(replicas > 1, "it stopped in between");
+    assert!(
+        begun.elapsed() < HANDLE_TIMEOUT,
+        "not only after the time to acknowledge"
+    );
+    let all: HashSet<String> = seen.lock().unwrap().drain(..).collect();
+    assert_eq!(all.len(), 200, "each of them once");
+    forget::<Stops>().await;
 }

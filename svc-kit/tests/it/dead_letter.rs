@@ -15,9 +15,10 @@ use svc_kit::{
     dead_letter::{DeadLetter, Filter, list, replay},
 };
 
-use crate::{
-    consume::{Running, publish, unacknowledged},
-    support::{Kit, some_order, until},
+use crate::support::{
+    Kit,
+    consumers::{Running, publish, unacknowledged},
+    some_order, until,
 };
 
 /// Says no, or panics, or says "later".

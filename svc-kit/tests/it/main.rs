@@ -9,6 +9,7 @@ mod inbox;
 mod job;
 mod outage;
 mod relay;
+mod retry;
 mod serve;
 mod support;
 mod trace;

@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub(crate) mod consumers;
+
 use std::{
     future::Future,
     sync::{Arc, Mutex},

@@ -12,10 +12,7 @@ use svc_kit::{
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::{
-    consume::Running,
-    support::{Kit, some_order, until},
-};
+use crate::support::{Kit, consumers::Running, some_order, until};
 
 struct Traced {
     ours: String,
