@@ -15,10 +15,20 @@ use crate::{error::StoreError, outbox, secret::Secret};
 #[derive(Debug, Clone, clap::Args)]
 pub struct DbConfig {
     /// The database that is written to.
-    #[arg(long = "database-url", env = "SOUK_DATABASE_URL")]
+    #[arg(
+        id = "database_url",
+        long = "database-url",
+        env = "SOUK_DATABASE_URL",
+        hide_env_values = true
+    )]
     pub url: Secret,
     /// A replica for reads that may be stale; without it they go to the writer.
-    #[arg(long = "database-reader-url", env = "SOUK_DATABASE_READER_URL")]
+    #[arg(
+        id = "database_reader_url",
+        long = "database-reader-url",
+        env = "SOUK_DATABASE_READER_URL",
+        hide_env_values = true
+    )]
     pub reader_url: Option<Secret>,
     /// The most connections of each pool.
     #[arg(

@@ -51,7 +51,12 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, clap::Args)]
 pub struct NatsConfig {
     /// Address of NATS: "nats://localhost:4222"; several with commas between.
-    #[arg(long = "nats-url", env = "SOUK_NATS_URL", hide_env_values = true)]
+    #[arg(
+        id = "nats_url",
+        long = "nats-url",
+        env = "SOUK_NATS_URL",
+        hide_env_values = true
+    )]
     pub url: Secret,
 }
 

@@ -34,7 +34,12 @@ const MAX_QUEUED_COMMANDS: usize = 10_000;
 #[derive(Debug, Clone, clap::Args)]
 pub struct RedisConfig {
     /// "redis://:password@host:port".
-    #[arg(long = "redis-url", env = "SOUK_REDIS_URL")]
+    #[arg(
+        id = "redis_url",
+        long = "redis-url",
+        env = "SOUK_REDIS_URL",
+        hide_env_values = true
+    )]
     pub url: Secret,
 }
 

@@ -49,7 +49,7 @@ pub struct ServerConfig {
     #[arg(long, env = "SOUK_GRACE_MS", default_value_t = 5000)]
     pub grace_ms: u64,
     /// What services of the mesh show each other.
-    #[arg(long, env = "SOUK_INTERNAL_SECRET")]
+    #[arg(long, env = "SOUK_INTERNAL_SECRET", hide_env_values = true)]
     pub internal_secret: Option<Secret>,
 }
 
