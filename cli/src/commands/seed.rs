@@ -64,3 +64,69 @@ async fn has_products(stack: &Stack) -> anyhow::Result<bool> {
         })?;
     Ok(!page.into_inner().products.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Categories of the public data sets that Souk is tried with.
+    const ROOTS: [&str; 20] = [
+        "apparel",
+        "footwear",
+        "outdoors",
+        "electronics",
+        "beauty",
+        "jewelry",
+        "accessories",
+        "housewares",
+        "homedecor",
+        "furniture",
+        "seasonal",
+        "floral",
+        "books",
+        "groceries",
+        "instruments",
+        "tools",
+        "hot-dispensed",
+        "cold-dispensed",
+        "food-service",
+        "salty-snacks",
+    ];
+
+    fn values(text: &str, field: &str) -> Vec<String> {
+        text.lines()
+            .map(|line| {
+                let row: Value = serde_json::from_str(line).unwrap();
+                row[field].as_str().unwrap_or_default().to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_parent_comes_before_its_children() {
+        let mut seen = BTreeSet::new();
+        for (id, parent) in values(CATEGORIES, "id")
+            .into_iter()
+            .zip(values(CATEGORIES, "parent"))
+        {
+            assert!(parent.is_empty() || seen.contains(&parent), "{id}");
+            assert!(seen.insert(id), "twice");
+        }
+        assert!(ROOTS.iter().all(|root| seen.contains(*root)));
+    }
+
+    #[test]
+    fn every_product_has_an_id_of_its_own_and_a_category_that_is_there() {
+        let categories: BTreeSet<String> = values(CATEGORIES, "id").into_iter().collect();
+        let ids = values(PRODUCTS, "id");
+        assert!(ids.len() >= 240);
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+        for category in values(PRODUCTS, "category") {
+            assert!(categories.contains(&category), "{category}");
+        }
+    }
+}

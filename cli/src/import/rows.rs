@@ -156,4 +156,12 @@ mod tests {
             [Ok(2), Err((4, "PRICE_TOO_FINE".to_owned())), Ok(5)]
         );
     }
+
+    #[test]
+    fn the_products_that_come_with_souk_are_good() {
+        let seed = include_str!("../../seed/products.jsonl");
+        let rows = all(seed, Format::Jsonl);
+        assert_eq!(rows.len(), seed.lines().count());
+        assert!(rows.iter().all(Result::is_ok));
+    }
 }

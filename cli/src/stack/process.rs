@@ -94,7 +94,8 @@ impl Process {
     pub(crate) const fn stop_grace(self) -> Duration {
         match self {
             Self::Postgres => Duration::from_secs(20),
-            _ => Duration::from_secs(10),
+            // They finish what runs within ten seconds themselves.
+            _ => Duration::from_secs(15),
         }
     }
 }

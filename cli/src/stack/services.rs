@@ -84,13 +84,14 @@ impl Settings<'_> {
                 "SOUK_JWKS_URL",
                 format!("http://{identity}/.well-known/jwks.json"),
             )
-            .env("SOUK_INTERNAL_SECRET", &self.servers.secrets().internal)
             .env("SOUK_REDIS_URL", self.servers.redis_url())
             .env("SOUK_NATS_URL", self.servers.nats_url()))
     }
 
     fn service(&self, process: Process, launch: Launch) -> anyhow::Result<Launch> {
-        let mut launch = launch.env("SOUK_LISTEN", local(self.servers.ports().grpc(process)?));
+        let mut launch = launch
+            .env("SOUK_LISTEN", local(self.servers.ports().grpc(process)?))
+            .env("SOUK_INTERNAL_SECRET", &self.servers.secrets().internal);
         if let Some(name) = database(process) {
             launch = launch.env("SOUK_DATABASE_URL", self.servers.database_url(name));
         }
