@@ -1,0 +1,3 @@
+//! Calls to neighbours. Never made while a transaction is open.
+
+pub mod catalog;

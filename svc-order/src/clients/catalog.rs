@@ -1,0 +1,87 @@
+//! What svc-catalog offers, and for how much.
+
+use proto::souk::catalog::v1::{BatchGetProductsRequest, Product, catalog_service_client::CatalogServiceClient};
+use svc_kit::{
+    client::Channel,
+    error::{Kind, ServiceError},
+    money::Money,
+};
+use tonic::Status;
+
+use crate::product::{Offer, Offers, ProductId};
+
+/// The most products that svc-catalog is asked for at once.
+const BATCH: usize = 100;
+
+/// What asking svc-catalog can run into.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// It did not answer, or not in time.
+    #[error("the catalog cannot be reached")]
+    Away(#[source] Box<Status>),
+    /// It answered nonsense.
+    #[error("the catalog answered nonsense: {0}")]
+    Nonsense(String),
+}
+
+impl ServiceError for CatalogError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Away(_) => Kind::Unavailable,
+            Self::Nonsense(_) => Kind::Internal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Away(_) => "CATALOG_UNAVAILABLE",
+            Self::Nonsense(_) => "INTERNAL",
+        }
+    }
+}
+
+/// The client of svc-catalog. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    client: CatalogServiceClient<Channel>,
+}
+
+impl Catalog {
+    /// A client over this channel.
+    pub fn new(channel: Channel) -> Self {
+        Self { client: CatalogServiceClient::new(channel) }
+    }
+
+    /// What these products are called and cost now. A product that is not in
+    /// the answer is not in the catalog.
+    ///
+    /// # Errors
+    /// When svc-catalog is away or answers nonsense.
+    pub async fn offers(&self, products: &[ProductId]) -> Result<Offers, CatalogError> {
+        let mut offers = Offers::with_capacity(products.len());
+        for batch in products.chunks(BATCH) {
+            let ids = batch.iter().map(ToString::to_string).collect();
+            let answer = self.client.clone().batch_get_products(BatchGetProductsRequest { ids }).await;
+            let answer = answer.map_err(|status| {
+                tracing::warn!(code = ?status.code(), message = status.message(), "svc-catalog did not answer");
+                CatalogError::Away(Box::new(status))
+            })?;
+            for product in answer.into_inner().products {
+                let (id, offer) = offer(product)?;
+                offers.insert(id, offer);
+            }
+        }
+        Ok(offers)
+    }
+}
+
+fn offer(product: Product) -> Result<(ProductId, Offer), CatalogError> {
+    let nonsense = |what: &str| CatalogError::Nonsense(format!("product '{}' has no {what}", product.id));
+    let id = product.id.parse().map_err(|_| nonsense("UUID"))?;
+    let price = product.price.as_ref().ok_or_else(|| nonsense("price"))?;
+    let price = Money::try_from(price).map_err(|_| nonsense("sensible price"))?;
+    if price.is_negative() {
+        return Err(nonsense("sensible price"));
+    }
+    Ok((id, Offer { title: product.title, price }))
+}

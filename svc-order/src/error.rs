@@ -1,0 +1,167 @@
+//! What can go wrong in this service, and what kind of error each is.
+
+use std::time::Duration;
+
+use proto::souk::r#type::v1::Money as WireMoney;
+use svc_kit::{
+    error::{Invalid, Kind, ServiceError, StoreError},
+    money::Money,
+};
+
+use crate::{
+    clients::catalog::CatalogError, hub::HubClosed, order::Status, order::placement::Refused,
+    store::carts::CartStoreError, watch::TooManyWatchers,
+};
+
+/// An error of this service.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field of the request cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is no such order, or not for this caller.
+    #[error("there is no such order")]
+    OrderUnknown,
+    /// The request id was used for another request.
+    #[error("this request_id was used for another request")]
+    RequestIdReused,
+    /// The order cannot be placed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The cart has another version than expected.
+    #[error("the cart was changed elsewhere; its version is {version}")]
+    CartChanged {
+        /// The version that it has.
+        version: i64,
+    },
+    /// The cart holds as many products as it may.
+    #[error("the cart is full")]
+    CartFull,
+    /// Too late to call the order off.
+    #[error("the order is shipped")]
+    OrderShipped,
+    /// Too early, or too late, to ship the order.
+    #[error("the order is {0}, not confirmed")]
+    OrderNotConfirmed(Status),
+    /// Too early to deliver the order.
+    #[error("the order is {0}, not shipped")]
+    OrderNotShipped(Status),
+    /// The caller watches as much as it may, or all callers together do.
+    #[error(transparent)]
+    TooManyWatchers(#[from] TooManyWatchers),
+    /// This process stops, or the watch has lasted long enough.
+    #[error("the watch ended; watch again")]
+    WatchEnded,
+    /// svc-catalog did not answer, or not sensibly.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Redis did not answer, or not sensibly.
+    #[error(transparent)]
+    Carts(#[from] CartStoreError),
+    /// Postgres did not answer, or not sensibly.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A rule of ours was broken by ourselves.
+    #[error("impossible: {0}")]
+    Impossible(&'static str),
+}
+
+impl From<HubClosed> for Error {
+    fn from(_: HubClosed) -> Self {
+        Self::WatchEnded
+    }
+}
+
+/// When to watch again after a watch has ended.
+const WATCH_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+impl ServiceError for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) | Self::Refused(Refused::CartEmpty | Refused::ProductUnknown(_)) => Kind::Invalid,
+            Self::OrderUnknown => Kind::NotFound,
+            Self::RequestIdReused
+            | Self::Refused(_)
+            | Self::CartFull
+            | Self::OrderShipped
+            | Self::OrderNotConfirmed(_)
+            | Self::OrderNotShipped(_) => Kind::Conflict,
+            Self::CartChanged { .. } => Kind::Contended,
+            Self::TooManyWatchers(_) => Kind::Throttled,
+            Self::WatchEnded => Kind::Unavailable,
+            Self::Catalog(error) => error.kind(),
+            Self::Carts(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Impossible(_) => Kind::Internal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(error) => error.reason(),
+            Self::OrderUnknown => "ORDER_NOT_FOUND",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::Refused(Refused::CartEmpty) => "CART_EMPTY",
+            Self::Refused(Refused::ProductUnknown(_)) => "PRODUCT_UNKNOWN",
+            Self::Refused(Refused::PriceChanged(_)) => "PRICE_CHANGED",
+            Self::Refused(Refused::CurrencyMixed) => "CURRENCY_MIXED",
+            Self::Refused(Refused::TotalNotPositive) => "TOTAL_NOT_POSITIVE",
+            Self::Refused(Refused::TotalTooLarge) => "TOTAL_TOO_LARGE",
+            Self::CartChanged { .. } => "CART_CHANGED",
+            Self::CartFull => "CART_FULL",
+            Self::OrderShipped => "ORDER_SHIPPED",
+            Self::OrderNotConfirmed(_) => "ORDER_NOT_CONFIRMED",
+            Self::OrderNotShipped(_) => "ORDER_NOT_SHIPPED",
+            Self::TooManyWatchers(_) => "TOO_MANY_WATCHERS",
+            Self::WatchEnded => "WATCH_ENDED",
+            Self::Catalog(error) => error.reason(),
+            Self::Carts(error) => error.reason(),
+            Self::Store(error) => error.reason(),
+            Self::Impossible(_) => "INTERNAL",
+        }
+    }
+
+    fn violations(&self) -> Vec<Invalid> {
+        match self {
+            Self::Invalid(error) => error.violations(),
+            Self::Refused(Refused::CartEmpty) => vec![Invalid::new("items", "must not be empty with an empty cart")],
+            Self::Refused(Refused::ProductUnknown(_)) => {
+                vec![Invalid::new("product_id", "must be a product of the catalog")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Refused(Refused::PriceChanged(total)) => money(*total),
+            Self::Refused(Refused::ProductUnknown(ids)) => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                vec![("product_ids", ids.join(","))]
+            }
+            Self::CartChanged { version } => vec![("version", version.to_string())],
+            Self::OrderNotConfirmed(status) | Self::OrderNotShipped(status) => vec![("status", status.to_string())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::WatchEnded).then_some(WATCH_AGAIN_AFTER)
+    }
+}
+
+/// An amount as programs read it, in the fields of `souk.type.v1.Money`.
+fn money(total: Money) -> Vec<(&'static str, String)> {
+    let wire = WireMoney::from(total);
+    vec![
+        ("total_currency_code", wire.currency_code),
+        ("total_units", wire.units.to_string()),
+        ("total_nanos", wire.nanos.to_string()),
+    ]
+}
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        svc_kit::error::status(error)
+    }
+}

@@ -1,0 +1,290 @@
+//! The tables `orders`, `order_lines` and `order_changes`. Each change of an
+//! order is told on [`CHANNEL`] when its transaction commits.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use svc_kit::{error::StoreError, id::AccountId};
+use uuid::Uuid;
+
+use self::row::{LineRow, Row};
+use crate::order::{Order, OrderId};
+
+mod row;
+
+/// The channel on which changed orders are told, by their id.
+pub const CHANNEL: &str = "souk_order_changed";
+
+/// Selects whole rows of `orders`; the tail says which.
+macro_rules! select_orders {
+    ($tail:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT account_id, id, request_id, request_fingerprint, status, currency, total_minor,
+                    payment_token, payment_id, paid, refunded, shipping_address, cancel_reason, carrier,
+                    tracking_code, announcements, next_check_at, version, created_at, updated_at
+             FROM orders " + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+/// Inserts a new order with its lines, once for each request id. When there
+/// was one, even a moment ago, it is left alone and returned.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn insert_once(tx: &mut PgConnection, order: &Order) -> Result<Option<Order>, StoreError> {
+    let address = serde_json::to_value(&order.shipping_address)
+        .map_err(|error| row::corrupt(format!("shipping_address: {error}")))?;
+    let mut positions = Vec::with_capacity(order.lines.len());
+    let (mut products, mut titles) = (Vec::new(), Vec::new());
+    let (mut quantities, mut prices) = (Vec::new(), Vec::new());
+    for (position, line) in (0_i32..).zip(&order.lines) {
+        positions.push(position);
+        products.push(line.product_id.0);
+        titles.push(line.title.clone());
+        quantities.push(line.quantity);
+        prices.push(line.unit_price.minor);
+    }
+    // One round trip for both tables. Whoever comes second waits here until
+    // the first has committed, and then inserts nothing.
+    let inserted = sqlx::query!(
+        "WITH placed AS (
+             INSERT INTO orders (account_id, id, request_id, request_fingerprint, status, currency,
+                                 total_minor, payment_token, shipping_address, next_check_at,
+                                 version, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+             ON CONFLICT ON CONSTRAINT orders_request DO NOTHING
+             RETURNING account_id, id
+         )
+         INSERT INTO order_lines (account_id, order_id, position, product_id, title, quantity,
+                                  unit_price_minor)
+         SELECT placed.account_id, placed.id, line.position, line.product_id, line.title,
+                line.quantity, line.unit_price_minor
+         FROM placed,
+              unnest($13::int[], $14::uuid[], $15::text[], $16::int[], $17::bigint[])
+                  AS line (position, product_id, title, quantity, unit_price_minor)",
+        order.account_id.0,
+        order.id.0,
+        order.request.id,
+        &order.request.fingerprint.0[..],
+        order.status.as_str(),
+        order.total.currency.code(),
+        order.total.minor,
+        order.payment_token.as_ref().map(|token| token.expose()),
+        address,
+        order.next_check_at,
+        order.version,
+        order.created_at,
+        &positions,
+        &products,
+        &titles,
+        &quantities,
+        &prices,
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if inserted > 0 {
+        return Ok(None);
+    }
+    let earlier = find_by_request(tx, order.account_id, order.request.id).await?;
+    earlier.map(Some).ok_or_else(|| row::corrupt("a request id is taken by no order".to_owned()))
+}
+
+/// The order that a request placed.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn find_by_request(
+    db: &mut PgConnection,
+    account: AccountId,
+    request_id: Uuid,
+) -> Result<Option<Order>, StoreError> {
+    let row = select_orders!("WHERE account_id = $1 AND request_id = $2", account.0, request_id)
+        .fetch_optional(&mut *db)
+        .await?;
+    with_lines(db, row).await
+}
+
+/// One order of an account.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn find(db: &mut PgConnection, account: AccountId, id: OrderId) -> Result<Option<Order>, StoreError> {
+    let row =
+        select_orders!("WHERE account_id = $1 AND id = $2", account.0, id.0).fetch_optional(&mut *db).await?;
+    with_lines(db, row).await
+}
+
+/// One order of whomever; its row is held until the transaction ends.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn lock(tx: &mut PgConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
+    let row = select_orders!("WHERE id = $1 FOR UPDATE", id.0).fetch_optional(&mut *tx).await?;
+    with_lines(tx, row).await
+}
+
+/// Like [`lock`], but passes over an order that somebody else holds.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn try_lock(tx: &mut PgConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
+    let row = select_orders!("WHERE id = $1 FOR UPDATE SKIP LOCKED", id.0).fetch_optional(&mut *tx).await?;
+    with_lines(tx, row).await
+}
+
+/// Orders of an account before one of them, newest first.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn list(
+    db: &mut PgConnection,
+    account: AccountId,
+    before: Option<OrderId>,
+    limit: u32,
+) -> Result<Vec<Order>, StoreError> {
+    // Ids are made in the order of time, so they are the key of the list too.
+    let before = before.map_or(Uuid::max(), |id| id.0);
+    let rows = select_orders!(
+        "WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+        account.0,
+        before,
+        i64::from(limit)
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let mut lines = lines(db, account.0, &ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let own = lines.extract_if(.., |line| line.order_id == row.id).collect();
+            row.into_order(own)
+        })
+        .collect()
+}
+
+/// Writes what became of an order whose row is held, notes it in its history
+/// and tells whoever watches.
+///
+/// # Errors
+/// When the database is away.
+pub async fn save(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"WITH saved AS (
+             UPDATE orders
+             SET status = $3, payment_token = $4, payment_id = $5, paid = $6, refunded = $7,
+                 cancel_reason = $8, carrier = $9, tracking_code = $10, announcements = $11,
+                 next_check_at = $12, version = $13, updated_at = $14
+             WHERE account_id = $1 AND id = $2
+             RETURNING account_id, id
+         ), noted AS (
+             INSERT INTO order_changes (account_id, order_id, version, status, paid, refunded, changed_at)
+             SELECT account_id, id, $13, $3, $6, $7, $14 FROM saved
+         )
+         SELECT pg_notify($15, id::text)::text AS "told" FROM saved"#,
+        order.account_id.0,
+        order.id.0,
+        order.status.as_str(),
+        order.payment_token.as_ref().map(|token| token.expose()),
+        order.payment_id.map(|id| id.0),
+        order.paid,
+        order.refunded,
+        order.cancel_reason.as_ref().map(|reason| reason.as_str()),
+        order.shipment.as_ref().map(|shipment| shipment.carrier.as_str()),
+        order.shipment.as_ref().map(|shipment| shipment.tracking_code.as_str()),
+        row::announcements(order),
+        order.next_check_at,
+        order.version,
+        order.updated_at,
+        CHANNEL,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes when the reconciler looks at an order next; customers see no change.
+///
+/// # Errors
+/// When the database is away.
+pub async fn postpone(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE orders SET announcements = $3, next_check_at = $4 WHERE account_id = $1 AND id = $2",
+        order.account_id.0,
+        order.id.0,
+        row::announcements(order),
+        order.next_check_at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Puts an order that could not be dealt with at the end of the queue.
+///
+/// # Errors
+/// When the database is away.
+pub async fn set_aside(db: &mut PgConnection, id: OrderId, until: DateTime<Utc>) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE orders SET next_check_at = $2 WHERE id = $1", id.0, until).execute(db).await?;
+    Ok(())
+}
+
+/// Unfinished orders that are to be looked at, the most overdue first.
+///
+/// # Errors
+/// When the database is away.
+pub async fn due(db: &mut PgConnection, now: DateTime<Utc>, limit: u32) -> Result<Vec<OrderId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM orders
+         WHERE status IN ('pending', 'reserved') AND next_check_at <= $1
+         ORDER BY next_check_at LIMIT $2",
+        now,
+        i64::from(limit)
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(OrderId).collect())
+}
+
+/// How many orders are unfinished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// So many.
+    pub count: i64,
+    /// When the oldest of them was placed.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// Counts the unfinished orders.
+///
+/// # Errors
+/// When the database is away.
+pub async fn unfinished(db: &mut PgConnection) -> Result<Unfinished, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "count!", min(created_at) AS oldest
+           FROM orders WHERE status IN ('pending', 'reserved')"#
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Unfinished { count: row.count, oldest: row.oldest })
+}
+
+async fn with_lines(db: &mut PgConnection, row: Option<Row>) -> Result<Option<Order>, StoreError> {
+    let Some(row) = row else { return Ok(None) };
+    let lines = lines(db, row.account_id, &[row.id]).await?;
+    row.into_order(lines).map(Some)
+}
+
+async fn lines(db: &mut PgConnection, account: Uuid, orders: &[Uuid]) -> Result<Vec<LineRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        LineRow,
+        "SELECT order_id, product_id, title, quantity, unit_price_minor FROM order_lines
+         WHERE account_id = $1 AND order_id = ANY($2) ORDER BY order_id, position",
+        account,
+        orders
+    )
+    .fetch_all(db)
+    .await?)
+}
