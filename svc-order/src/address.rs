@@ -54,16 +54,33 @@ impl Address {
         let path = |name: &str| format!("{field}.{name}");
         text(&path("recipient"), &self.recipient, 1, MAX_FIELD_CHARS)?;
         if self.address_lines.is_empty() || self.address_lines.len() > MAX_LINES {
-            return Err(Invalid::new(path("address_lines"), format!("must have one to {MAX_LINES} lines")));
+            return Err(Invalid::new(
+                path("address_lines"),
+                format!("must have one to {MAX_LINES} lines"),
+            ));
         }
         for line in &self.address_lines {
             text(&path("address_lines"), line, 1, MAX_FIELD_CHARS)?;
         }
         text(&path("locality"), &self.locality, 1, MAX_FIELD_CHARS)?;
-        text(&path("administrative_area"), &self.administrative_area, 0, MAX_FIELD_CHARS)?;
-        text(&path("postal_code"), &self.postal_code, 0, MAX_POSTAL_CODE_CHARS)?;
-        if self.region_code.len() != 2 || !self.region_code.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(Invalid::new(path("region_code"), "must be two upper-case letters of ISO 3166-1"));
+        text(
+            &path("administrative_area"),
+            &self.administrative_area,
+            0,
+            MAX_FIELD_CHARS,
+        )?;
+        text(
+            &path("postal_code"),
+            &self.postal_code,
+            0,
+            MAX_POSTAL_CODE_CHARS,
+        )?;
+        if self.region_code.len() != 2 || !self.region_code.bytes().all(|b| b.is_ascii_uppercase())
+        {
+            return Err(Invalid::new(
+                path("region_code"),
+                "must be two upper-case letters of ISO 3166-1",
+            ));
         }
         Ok(self)
     }
@@ -71,7 +88,9 @@ impl Address {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Address").field("region_code", &self.region_code).finish_non_exhaustive()
+        f.debug_struct("Address")
+            .field("region_code", &self.region_code)
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,7 +104,10 @@ pub fn text(field: &str, text: &str, min: usize, max: usize) -> Result<(), Inval
         return Err(Invalid::new(field, "must not be empty"));
     }
     if chars > max {
-        return Err(Invalid::new(field, format!("must not have more than {max} characters")));
+        return Err(Invalid::new(
+            field,
+            format!("must not have more than {max} characters"),
+        ));
     }
     if text.chars().any(char::is_control) {
         return Err(Invalid::new(field, "must not have control characters"));
@@ -119,14 +141,56 @@ mod tests {
 
     #[test]
     fn the_field_that_cannot_be_used_is_named() {
-        assert_eq!(refused(Address { recipient: "  ".into(), ..address() }), "shipping_address.recipient");
-        assert_eq!(refused(Address { locality: "a\u{7}".into(), ..address() }), "shipping_address.locality");
-        assert_eq!(refused(Address { region_code: "gb".into(), ..address() }), "shipping_address.region_code");
-        assert_eq!(refused(Address { region_code: "Gbr".into(), ..address() }), "shipping_address.region_code");
+        assert_eq!(
+            refused(Address {
+                recipient: "  ".into(),
+                ..address()
+            }),
+            "shipping_address.recipient"
+        );
+        assert_eq!(
+            refused(Address {
+                locality: "a\u{7}".into(),
+                ..address()
+            }),
+            "shipping_address.locality"
+        );
+        assert_eq!(
+            refused(Address {
+                region_code: "gb".into(),
+                ..address()
+            }),
+            "shipping_address.region_code"
+        );
+        assert_eq!(
+            refused(Address {
+                region_code: "Gbr".into(),
+                ..address()
+            }),
+            "shipping_address.region_code"
+        );
         let lines = |n: usize| vec!["x".to_owned(); n];
-        assert_eq!(refused(Address { address_lines: lines(0), ..address() }), "shipping_address.address_lines");
-        assert_eq!(refused(Address { address_lines: lines(4), ..address() }), "shipping_address.address_lines");
-        assert_eq!(refused(Address { postal_code: "1".repeat(21), ..address() }), "shipping_address.postal_code");
+        assert_eq!(
+            refused(Address {
+                address_lines: lines(0),
+                ..address()
+            }),
+            "shipping_address.address_lines"
+        );
+        assert_eq!(
+            refused(Address {
+                address_lines: lines(4),
+                ..address()
+            }),
+            "shipping_address.address_lines"
+        );
+        assert_eq!(
+            refused(Address {
+                postal_code: "1".repeat(21),
+                ..address()
+            }),
+            "shipping_address.postal_code"
+        );
     }
 
     #[test]

@@ -34,10 +34,17 @@ impl Cart {
         let items: Vec<PricedItem> = self
             .items
             .into_iter()
-            .map(|item| PricedItem { item, offer: offers.get(&item.product_id).cloned() })
+            .map(|item| PricedItem {
+                item,
+                offer: offers.get(&item.product_id).cloned(),
+            })
             .collect();
         let total = total(&items);
-        PricedCart { items, version: self.version, total }
+        PricedCart {
+            items,
+            version: self.version,
+            total,
+        }
     }
 }
 
@@ -82,15 +89,24 @@ mod tests {
     use super::*;
 
     fn item(n: u128, quantity: i32) -> Item {
-        Item { product_id: ProductId(Uuid::from_u128(n)), quantity }
+        Item {
+            product_id: ProductId(Uuid::from_u128(n)),
+            quantity,
+        }
     }
 
     fn offer(code: &str, minor: i64) -> Offer {
-        Offer { title: "Tent".to_owned(), price: Money::new(code.parse().unwrap(), minor) }
+        Offer {
+            title: "Tent".to_owned(),
+            price: Money::new(code.parse().unwrap(), minor),
+        }
     }
 
     fn priced(items: Vec<Item>, offers: &[(u128, Offer)]) -> PricedCart {
-        let offers = offers.iter().map(|(n, offer)| (ProductId(Uuid::from_u128(*n)), offer.clone())).collect();
+        let offers = offers
+            .iter()
+            .map(|(n, offer)| (ProductId(Uuid::from_u128(*n)), offer.clone()))
+            .collect();
         Cart { items, version: 1 }.priced(&offers)
     }
 
@@ -104,8 +120,14 @@ mod tests {
     #[test]
     fn a_cart_without_one_total_has_none() {
         assert_eq!(priced(vec![], &[]).total, None);
-        let mixed = priced(vec![item(1, 1), item(2, 1)], &[(1, offer("EUR", 1)), (2, offer("USD", 1))]);
+        let mixed = priced(
+            vec![item(1, 1), item(2, 1)],
+            &[(1, offer("EUR", 1)), (2, offer("USD", 1))],
+        );
         assert_eq!(mixed.total, None);
-        assert_eq!(priced(vec![item(1, 2)], &[(1, offer("EUR", i64::MAX))]).total, None);
+        assert_eq!(
+            priced(vec![item(1, 2)], &[(1, offer("EUR", i64::MAX))]).total,
+            None
+        );
     }
 }

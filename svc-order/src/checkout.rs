@@ -33,9 +33,17 @@ impl CheckoutRules {
     /// When an order that was placed at `created_at` and whose present step
     /// was announced again so many times is looked at next.
     #[must_use]
-    pub fn next_check(&self, created_at: DateTime<Utc>, now: DateTime<Utc>, announcements: u32) -> DateTime<Utc> {
+    pub fn next_check(
+        &self,
+        created_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        announcements: u32,
+    ) -> DateTime<Utc> {
         let factor = 2_u32.pow(announcements.min(MAX_DOUBLINGS));
-        let wait = self.announce_after.saturating_mul(factor).min(self.announce_ceiling);
+        let wait = self
+            .announce_after
+            .saturating_mul(factor)
+            .min(self.announce_ceiling);
         (now + wait).min(self.deadline(created_at))
     }
 
@@ -55,7 +63,10 @@ mod tests {
         let rules = CheckoutRules::default();
         let created = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let wait = |n| (rules.next_check(created, created, n) - created).num_seconds();
-        assert_eq!([wait(0), wait(1), wait(2), wait(3), wait(99)], [60, 120, 240, 240, 240]);
+        assert_eq!(
+            [wait(0), wait(1), wait(2), wait(3), wait(99)],
+            [60, 120, 240, 240, 240]
+        );
         let late = created + Duration::from_secs(14 * 60);
         assert_eq!(rules.next_check(created, late, 0), created + rules.timeout);
     }

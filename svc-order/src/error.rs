@@ -78,7 +78,9 @@ const WATCH_AGAIN_AFTER: Duration = Duration::from_millis(500);
 impl ServiceError for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Invalid(_) | Self::Refused(Refused::CartEmpty | Refused::ProductUnknown(_)) => Kind::Invalid,
+            Self::Invalid(_) | Self::Refused(Refused::CartEmpty | Refused::ProductUnknown(_)) => {
+                Kind::Invalid
+            }
             Self::OrderUnknown => Kind::NotFound,
             Self::RequestIdReused
             | Self::Refused(_)
@@ -124,9 +126,15 @@ impl ServiceError for Error {
     fn violations(&self) -> Vec<Invalid> {
         match self {
             Self::Invalid(error) => error.violations(),
-            Self::Refused(Refused::CartEmpty) => vec![Invalid::new("items", "must not be empty with an empty cart")],
+            Self::Refused(Refused::CartEmpty) => vec![Invalid::new(
+                "items",
+                "must not be empty with an empty cart",
+            )],
             Self::Refused(Refused::ProductUnknown(_)) => {
-                vec![Invalid::new("product_id", "must be a product of the catalog")]
+                vec![Invalid::new(
+                    "product_id",
+                    "must be a product of the catalog",
+                )]
             }
             _ => Vec::new(),
         }
@@ -140,7 +148,9 @@ impl ServiceError for Error {
                 vec![("product_ids", ids.join(","))]
             }
             Self::CartChanged { version } => vec![("version", version.to_string())],
-            Self::OrderNotConfirmed(status) | Self::OrderNotShipped(status) => vec![("status", status.to_string())],
+            Self::OrderNotConfirmed(status) | Self::OrderNotShipped(status) => {
+                vec![("status", status.to_string())]
+            }
             _ => Vec::new(),
         }
     }

@@ -24,7 +24,10 @@ struct State<K> {
 impl<K: Eq + Hash + Clone> Hub<K> {
     /// A hub that nobody watches.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { topics: HashMap::new(), closed: false })))
+        Self(Arc::new(Mutex::new(State {
+            topics: HashMap::new(),
+            closed: false,
+        })))
     }
 
     /// Watches a topic from now on.
@@ -36,8 +39,16 @@ impl<K: Eq + Hash + Clone> Hub<K> {
         if state.closed {
             return Err(HubClosed);
         }
-        let changed = state.topics.entry(topic.clone()).or_insert_with(|| watch::Sender::new(())).subscribe();
-        Ok(Subscription { hub: self.clone(), topic, changed })
+        let changed = state
+            .topics
+            .entry(topic.clone())
+            .or_insert_with(|| watch::Sender::new(()))
+            .subscribe();
+        Ok(Subscription {
+            hub: self.clone(),
+            topic,
+            changed,
+        })
     }
 
     /// Wakes the watchers of a topic.
@@ -105,7 +116,11 @@ impl<K: Eq + Hash + Clone> Drop for Subscription<K> {
     fn drop(&mut self) {
         let mut state = self.hub.state();
         // This receiver still counts: with one left, it is the last.
-        if state.topics.get(&self.topic).is_some_and(|sender| sender.receiver_count() <= 1) {
+        if state
+            .topics
+            .get(&self.topic)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
             state.topics.remove(&self.topic);
         }
     }

@@ -47,8 +47,14 @@ pub enum Status {
 
 impl Status {
     /// All of them, in the order of a good life.
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Reserved, Self::Confirmed, Self::Shipped, Self::Delivered, Self::Cancelled];
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Reserved,
+        Self::Confirmed,
+        Self::Shipped,
+        Self::Delivered,
+        Self::Cancelled,
+    ];
 
     /// As it is stored and logged.
     pub fn as_str(self) -> &'static str {
@@ -101,7 +107,8 @@ impl CancelReason {
     /// A reason that a neighbour gave, or `otherwise` when that is none.
     pub fn given(reason: &str, otherwise: &'static str) -> Self {
         let upper_snake = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-        let usable = !reason.is_empty() && reason.len() <= MAX_REASON_LEN && reason.bytes().all(upper_snake);
+        let usable =
+            !reason.is_empty() && reason.len() <= MAX_REASON_LEN && reason.bytes().all(upper_snake);
         Self(if usable { reason } else { otherwise }.to_owned())
     }
 
@@ -240,6 +247,9 @@ impl Shipment {
         let (carrier, tracking_code) = (carrier.trim(), tracking_code.trim());
         address::text("carrier", carrier, 1, MAX_SHIPMENT_CHARS)?;
         address::text("tracking_code", tracking_code, 0, MAX_SHIPMENT_CHARS)?;
-        Ok(Self { carrier: carrier.to_owned(), tracking_code: tracking_code.to_owned() })
+        Ok(Self {
+            carrier: carrier.to_owned(),
+            tracking_code: tracking_code.to_owned(),
+        })
     }
 }

@@ -13,7 +13,7 @@ use futures::{Stream, stream};
 use svc_kit::id::AccountId;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{error::Error, hub::Subscription};
+use crate::{error::Error, hub::Subscription, metrics};
 
 /// How often a stream reads again although nothing was told: a safety net.
 pub(crate) const READ_AGAIN_AFTER: Duration = Duration::from_secs(15);
@@ -51,7 +51,10 @@ struct Open {
 impl Watchers {
     /// None are open yet.
     pub fn new(limits: WatchLimits) -> Self {
-        Self { limits, open: Arc::default() }
+        Self {
+            limits,
+            open: Arc::default(),
+        }
     }
 
     /// One more for an account, until the guard is dropped.
@@ -62,8 +65,12 @@ impl Watchers {
             return Err(TooManyWatchers);
         }
         open.total += 1;
+        metrics::WATCHES.with_label_values::<&str>(&[]).inc();
         open.by_account.insert(account, own + 1);
-        Ok(Watcher { watchers: self.clone(), account })
+        Ok(Watcher {
+            watchers: self.clone(),
+            account,
+        })
     }
 
     /// How many are open.
@@ -87,6 +94,7 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         let mut open = self.watchers.open();
         open.total = open.total.saturating_sub(1);
+        metrics::WATCHES.with_label_values::<&str>(&[]).dec();
         match open.by_account.get_mut(&self.account) {
             Some(own) if *own > 1 => *own -= 1,
             _ => {
@@ -130,7 +138,14 @@ where
     F: Future<Output = Result<Option<Seen<T>>, Error>> + Send,
 {
     let until = Instant::now() + LIFETIME;
-    let feed = Feed { subscription, read, sent: None, ended: false, until, _watcher: watcher };
+    let feed = Feed {
+        subscription,
+        read,
+        sent: None,
+        ended: false,
+        until,
+        _watcher: watcher,
+    };
     stream::unfold(feed, |mut feed| async move {
         if feed.ended {
             return None;
@@ -179,13 +194,19 @@ mod tests {
     const ACCOUNT: AccountId = AccountId(Uuid::nil());
 
     fn watchers() -> Watchers {
-        Watchers::new(WatchLimits { total: 3, per_account: 2 })
+        Watchers::new(WatchLimits {
+            total: 3,
+            per_account: 2,
+        })
     }
 
     #[test]
     fn an_account_watches_so_much_and_all_so_much_more() {
         let (watchers, other) = (watchers(), AccountId(Uuid::max()));
-        let held = [watchers.enter(ACCOUNT).unwrap(), watchers.enter(ACCOUNT).unwrap()];
+        let held = [
+            watchers.enter(ACCOUNT).unwrap(),
+            watchers.enter(ACCOUNT).unwrap(),
+        ];
         assert!(watchers.enter(ACCOUNT).is_err());
         let _third = watchers.enter(other).unwrap();
         assert!(watchers.enter(other).is_err());
@@ -196,11 +217,18 @@ mod tests {
 
     type Read = Result<Option<Seen<i64>>, Error>;
 
-    fn reader(state: &Arc<AtomicI64>, last: i64) -> impl FnMut(Option<i64>) -> futures::future::Ready<Read> {
+    fn reader(
+        state: &Arc<AtomicI64>,
+        last: i64,
+    ) -> impl FnMut(Option<i64>) -> futures::future::Ready<Read> {
         let state = Arc::clone(state);
         move |sent| {
             let version = state.load(Ordering::SeqCst);
-            let seen = Seen { value: version, version, last: version == last };
+            let seen = Seen {
+                value: version,
+                version,
+                last: version == last,
+            };
             futures::future::ready(Ok((sent != Some(version)).then_some(seen)))
         }
     }
@@ -236,7 +264,10 @@ mod tests {
         let watcher = watchers().enter(ACCOUNT).unwrap();
         let mut stream = Box::pin(feed(watcher, hub.subscribe(1).unwrap(), reader(&state, 9)));
         stream.next().await.unwrap().unwrap();
-        assert!(matches!(stream.next().await.unwrap(), Err(Error::WatchEnded)));
+        assert!(matches!(
+            stream.next().await.unwrap(),
+            Err(Error::WatchEnded)
+        ));
         assert!(stream.next().await.is_none());
     }
 }

@@ -1,6 +1,8 @@
 //! What svc-catalog offers, and for how much.
 
-use proto::souk::catalog::v1::{BatchGetProductsRequest, Product, catalog_service_client::CatalogServiceClient};
+use proto::souk::catalog::v1::{
+    BatchGetProductsRequest, Product, catalog_service_client::CatalogServiceClient,
+};
 use svc_kit::{
     client::Channel,
     error::{Kind, ServiceError},
@@ -49,7 +51,9 @@ pub struct Catalog {
 impl Catalog {
     /// A client over this channel.
     pub fn new(channel: Channel) -> Self {
-        Self { client: CatalogServiceClient::new(channel) }
+        Self {
+            client: CatalogServiceClient::new(channel),
+        }
     }
 
     /// What these products are called and cost now. A product that is not in
@@ -61,7 +65,11 @@ impl Catalog {
         let mut offers = Offers::with_capacity(products.len());
         for batch in products.chunks(BATCH) {
             let ids = batch.iter().map(ToString::to_string).collect();
-            let answer = self.client.clone().batch_get_products(BatchGetProductsRequest { ids }).await;
+            let answer = self
+                .client
+                .clone()
+                .batch_get_products(BatchGetProductsRequest { ids })
+                .await;
             let answer = answer.map_err(|status| {
                 tracing::warn!(code = ?status.code(), message = status.message(), "svc-catalog did not answer");
                 CatalogError::Away(Box::new(status))
@@ -76,12 +84,19 @@ impl Catalog {
 }
 
 fn offer(product: Product) -> Result<(ProductId, Offer), CatalogError> {
-    let nonsense = |what: &str| CatalogError::Nonsense(format!("product '{}' has no {what}", product.id));
+    let nonsense =
+        |what: &str| CatalogError::Nonsense(format!("product '{}' has no {what}", product.id));
     let id = product.id.parse().map_err(|_| nonsense("UUID"))?;
     let price = product.price.as_ref().ok_or_else(|| nonsense("price"))?;
     let price = Money::try_from(price).map_err(|_| nonsense("sensible price"))?;
     if price.is_negative() {
         return Err(nonsense("sensible price"));
     }
-    Ok((id, Offer { title: product.title, price }))
+    Ok((
+        id,
+        Offer {
+            title: product.title,
+            price,
+        },
+    ))
 }

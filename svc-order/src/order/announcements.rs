@@ -43,7 +43,12 @@ impl Order {
             account_id: self.account_id.to_string(),
             lines: self.ordered_lines(),
             total: Some(self.total.into()),
-            reason: self.cancel_reason.as_ref().map(CancelReason::as_str).unwrap_or_default().to_owned(),
+            reason: self
+                .cancel_reason
+                .as_ref()
+                .map(CancelReason::as_str)
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 
@@ -53,15 +58,23 @@ impl Order {
         event::OrderShipped {
             order_id: self.id.to_string(),
             account_id: self.account_id.to_string(),
-            carrier: shipment.as_ref().map(|shipment| shipment.carrier.clone()).unwrap_or_default(),
-            tracking_code: shipment.map(|shipment| shipment.tracking_code).unwrap_or_default(),
+            carrier: shipment
+                .as_ref()
+                .map(|shipment| shipment.carrier.clone())
+                .unwrap_or_default(),
+            tracking_code: shipment
+                .map(|shipment| shipment.tracking_code)
+                .unwrap_or_default(),
         }
     }
 
     fn ordered_lines(&self) -> Vec<event::OrderedLine> {
         self.lines
             .iter()
-            .map(|line| event::OrderedLine { product_id: line.product_id.to_string(), quantity: line.quantity })
+            .map(|line| event::OrderedLine {
+                product_id: line.product_id.to_string(),
+                quantity: line.quantity,
+            })
             .collect()
     }
 }

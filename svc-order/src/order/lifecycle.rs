@@ -136,7 +136,12 @@ impl Order {
 
     /// Applies that the stock is reserved. The payment's name is made by the
     /// caller and used only if this is news.
-    pub fn reserved(&mut self, payment_id: PaymentId, rules: &CheckoutRules, now: DateTime<Utc>) -> Reserved {
+    pub fn reserved(
+        &mut self,
+        payment_id: PaymentId,
+        rules: &CheckoutRules,
+        now: DateTime<Utc>,
+    ) -> Reserved {
         match self.status {
             Status::Pending => {
                 self.payment_id = Some(payment_id);
@@ -145,7 +150,9 @@ impl Order {
                 self.change_to(Status::Reserved, now);
                 Reserved::RequestPayment
             }
-            Status::Reserved | Status::Confirmed | Status::Shipped | Status::Delivered => Reserved::Already,
+            Status::Reserved | Status::Confirmed | Status::Shipped | Status::Delivered => {
+                Reserved::Already
+            }
             Status::Cancelled => Reserved::TooLate,
         }
     }
@@ -189,7 +196,12 @@ impl Order {
     }
 
     /// Applies that the money cannot be had.
-    pub fn payment_failed(&mut self, payment_id: PaymentId, reason: CancelReason, now: DateTime<Utc>) -> CalledOff {
+    pub fn payment_failed(
+        &mut self,
+        payment_id: PaymentId,
+        reason: CancelReason,
+        now: DateTime<Utc>,
+    ) -> CalledOff {
         match self.status {
             Status::Cancelled => CalledOff::Already,
             Status::Reserved if self.payment_id == Some(payment_id) => self.call_off(reason, now),
@@ -234,7 +246,9 @@ impl Order {
                 self.change_to(Status::Shipped, now);
                 Shipped::Shipped
             }
-            Status::Shipped | Status::Delivered if self.shipment.as_ref() == Some(&shipment) => Shipped::Already,
+            Status::Shipped | Status::Delivered if self.shipment.as_ref() == Some(&shipment) => {
+                Shipped::Already
+            }
             Status::Shipped | Status::Delivered => Shipped::Otherwise,
             Status::Pending | Status::Reserved | Status::Cancelled => Shipped::NotConfirmed,
         }
@@ -248,7 +262,9 @@ impl Order {
                 Delivered::Delivered
             }
             Status::Delivered => Delivered::Already,
-            Status::Pending | Status::Reserved | Status::Confirmed | Status::Cancelled => Delivered::NotShipped,
+            Status::Pending | Status::Reserved | Status::Confirmed | Status::Cancelled => {
+                Delivered::NotShipped
+            }
         }
     }
 

@@ -63,22 +63,37 @@ pub struct Placement {
 pub fn merged(items: &[Item]) -> Result<Vec<Item>, Invalid> {
     let mut merged: Vec<Item> = Vec::new();
     if items.len() > MAX_ITEMS {
-        return Err(Invalid::new("items", format!("must not be more than {MAX_ITEMS}")));
+        return Err(Invalid::new(
+            "items",
+            format!("must not be more than {MAX_ITEMS}"),
+        ));
     }
     for item in items {
         if !(1..=MAX_QUANTITY).contains(&item.quantity) {
-            return Err(Invalid::new("items.quantity", format!("must be 1 to {MAX_QUANTITY}")));
+            return Err(Invalid::new(
+                "items.quantity",
+                format!("must be 1 to {MAX_QUANTITY}"),
+            ));
         }
-        match merged.iter_mut().find(|known| known.product_id == item.product_id) {
+        match merged
+            .iter_mut()
+            .find(|known| known.product_id == item.product_id)
+        {
             None => merged.push(*item),
             // Both are at most MAX_QUANTITY, so the sum fits.
             Some(known) => known.quantity += item.quantity,
         }
         if merged.iter().any(|item| item.quantity > MAX_QUANTITY) {
-            return Err(Invalid::new("items.quantity", format!("must be at most {MAX_QUANTITY} of one product")));
+            return Err(Invalid::new(
+                "items.quantity",
+                format!("must be at most {MAX_QUANTITY} of one product"),
+            ));
         }
         if merged.len() > MAX_LINES {
-            return Err(Invalid::new("items", format!("must not be more than {MAX_LINES} different products")));
+            return Err(Invalid::new(
+                "items",
+                format!("must not be more than {MAX_LINES} different products"),
+            ));
         }
     }
     Ok(merged)
@@ -98,7 +113,10 @@ impl Order {
     ) -> Result<Self, Refused> {
         let lines = lines(items, offers)?;
         let total = total(&lines)?;
-        if placement.expected_total.is_some_and(|expected| expected != total) {
+        if placement
+            .expected_total
+            .is_some_and(|expected| expected != total)
+        {
             return Err(Refused::PriceChanged(total));
         }
         Ok(Self {
@@ -157,12 +175,19 @@ fn lines(items: &[Item], offers: &Offers) -> Result<Vec<Line>, Refused> {
             }),
         }
     }
-    if unknown.is_empty() { Ok(lines) } else { Err(Refused::ProductUnknown(unknown)) }
+    if unknown.is_empty() {
+        Ok(lines)
+    } else {
+        Err(Refused::ProductUnknown(unknown))
+    }
 }
 
 fn total(lines: &[Line]) -> Result<Money, Refused> {
     let currency = lines.first().ok_or(Refused::CartEmpty)?.unit_price.currency;
-    if lines.iter().any(|line| line.unit_price.currency != currency) {
+    if lines
+        .iter()
+        .any(|line| line.unit_price.currency != currency)
+    {
         return Err(Refused::CurrencyMixed);
     }
     let total = lines.iter().try_fold(Money::zero(currency), |sum, line| {
@@ -180,11 +205,26 @@ mod tests {
     use super::*;
     use crate::order::properties::{eur, offer, placement, product};
 
-    fn placed(items: &[(u8, i32)], prices: &[(u8, Money)], expected: Option<Money>) -> Result<Order, Refused> {
-        let items: Vec<Item> =
-            items.iter().map(|&(n, quantity)| Item { product_id: product(n), quantity }).collect();
-        let offers = prices.iter().map(|&(n, price)| (product(n), offer(price))).collect();
-        let placement = Placement { expected_total: expected, ..placement() };
+    fn placed(
+        items: &[(u8, i32)],
+        prices: &[(u8, Money)],
+        expected: Option<Money>,
+    ) -> Result<Order, Refused> {
+        let items: Vec<Item> = items
+            .iter()
+            .map(|&(n, quantity)| Item {
+                product_id: product(n),
+                quantity,
+            })
+            .collect();
+        let offers = prices
+            .iter()
+            .map(|&(n, price)| (product(n), offer(price)))
+            .collect();
+        let placement = Placement {
+            expected_total: expected,
+            ..placement()
+        };
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         Order::place(placement, &items, &offers, &CheckoutRules::default(), now)
     }
@@ -208,19 +248,43 @@ mod tests {
     fn what_cannot_be_bought_is_refused() {
         let usd = Money::new("USD".parse().unwrap(), 1);
         assert_eq!(placed(&[], &[], None), Err(Refused::CartEmpty));
-        assert_eq!(placed(&[(1, 1)], &[], None), Err(Refused::ProductUnknown(vec![product(1)])));
-        assert_eq!(placed(&[(1, 1), (2, 1)], &[(1, eur(1)), (2, usd)], None), Err(Refused::CurrencyMixed));
-        assert_eq!(placed(&[(1, 1)], &[(1, eur(0))], None), Err(Refused::TotalNotPositive));
-        assert_eq!(placed(&[(1, 2)], &[(1, eur(i64::MAX))], None), Err(Refused::TotalTooLarge));
+        assert_eq!(
+            placed(&[(1, 1)], &[], None),
+            Err(Refused::ProductUnknown(vec![product(1)]))
+        );
+        assert_eq!(
+            placed(&[(1, 1), (2, 1)], &[(1, eur(1)), (2, usd)], None),
+            Err(Refused::CurrencyMixed)
+        );
+        assert_eq!(
+            placed(&[(1, 1)], &[(1, eur(0))], None),
+            Err(Refused::TotalNotPositive)
+        );
+        assert_eq!(
+            placed(&[(1, 2)], &[(1, eur(i64::MAX))], None),
+            Err(Refused::TotalTooLarge)
+        );
     }
 
     #[test]
     fn items_of_one_product_become_one_line() {
-        let item = |n, quantity| Item { product_id: product(n), quantity };
-        assert_eq!(merged(&[item(1, 2), item(2, 1), item(1, 3)]).unwrap(), [item(1, 5), item(2, 1)]);
-        assert_eq!(merged(&[item(1, 999), item(1, 1)]).unwrap_err().field, "items.quantity");
+        let item = |n, quantity| Item {
+            product_id: product(n),
+            quantity,
+        };
+        assert_eq!(
+            merged(&[item(1, 2), item(2, 1), item(1, 3)]).unwrap(),
+            [item(1, 5), item(2, 1)]
+        );
+        assert_eq!(
+            merged(&[item(1, 999), item(1, 1)]).unwrap_err().field,
+            "items.quantity"
+        );
         assert_eq!(merged(&[item(1, 0)]).unwrap_err().field, "items.quantity");
-        assert_eq!(merged(&[item(1, 1000)]).unwrap_err().field, "items.quantity");
+        assert_eq!(
+            merged(&[item(1, 1000)]).unwrap_err().field,
+            "items.quantity"
+        );
         let many: Vec<Item> = (0..=100).map(|n| item(n, 1)).collect();
         assert_eq!(merged(&many).unwrap_err().field, "items");
     }

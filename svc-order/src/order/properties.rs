@@ -9,7 +9,8 @@ use svc_kit::{id::AccountId, money::Money};
 use uuid::Uuid;
 
 use super::{
-    CancelReason, Fingerprint, Order, OrderId, PaymentId, PaymentToken, RequestKey, Shipment, Status,
+    CancelReason, Fingerprint, Order, OrderId, PaymentId, PaymentToken, RequestKey, Shipment,
+    Status,
     lifecycle::{CalledOff, Captured, Delivered, Overdue, Payment, Refunded, Reserved, Shipped},
     placement::Placement,
 };
@@ -28,14 +29,20 @@ pub(super) fn product(n: u8) -> ProductId {
 }
 
 pub(super) fn offer(price: Money) -> Offer {
-    Offer { title: "Tent".to_owned(), price }
+    Offer {
+        title: "Tent".to_owned(),
+        price,
+    }
 }
 
 pub(super) fn placement() -> Placement {
     Placement {
         id: OrderId(Uuid::from_u128(7)),
         account_id: AccountId(Uuid::from_u128(8)),
-        request: RequestKey { id: Uuid::from_u128(9), fingerprint: Fingerprint([0; 32]) },
+        request: RequestKey {
+            id: Uuid::from_u128(9),
+            fingerprint: Fingerprint([0; 32]),
+        },
         shipping_address: Address {
             recipient: "Ada".to_owned(),
             address_lines: vec!["Dorset Street 1".to_owned()],
@@ -54,9 +61,19 @@ const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(1));
 const OTHER_PAYMENT: PaymentId = PaymentId(Uuid::from_u128(2));
 
 fn placed() -> Order {
-    let item = Item { product_id: product(1), quantity: 1 };
+    let item = Item {
+        product_id: product(1),
+        quantity: 1,
+    };
     let offers = [(product(1), offer(eur(TOTAL_MINOR)))].into();
-    Order::place(placement(), &[item], &offers, &CheckoutRules::default(), start()).unwrap()
+    Order::place(
+        placement(),
+        &[item],
+        &offers,
+        &CheckoutRules::default(),
+        start(),
+    )
+    .unwrap()
 }
 
 fn start() -> DateTime<Utc> {
@@ -67,9 +84,17 @@ fn start() -> DateTime<Utc> {
 enum Happening {
     Reserved,
     Rejected,
-    Captured { right_payment: bool, right_amount: bool },
-    PaymentFailed { right_payment: bool },
-    Refunded { right_payment: bool, right_amount: bool },
+    Captured {
+        right_payment: bool,
+        right_amount: bool,
+    },
+    PaymentFailed {
+        right_payment: bool,
+    },
+    Refunded {
+        right_payment: bool,
+        right_amount: bool,
+    },
     CustomerCancels,
     Ships(u8),
     Delivers,
@@ -96,8 +121,16 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 fn payment(right_payment: bool, right_amount: bool) -> Payment {
     Payment {
-        id: if right_payment { PAYMENT } else { OTHER_PAYMENT },
-        amount: eur(if right_amount { TOTAL_MINOR } else { TOTAL_MINOR - 1 }),
+        id: if right_payment {
+            PAYMENT
+        } else {
+            OTHER_PAYMENT
+        },
+        amount: eur(if right_amount {
+            TOTAL_MINOR
+        } else {
+            TOTAL_MINOR - 1
+        }),
     }
 }
 
@@ -111,7 +144,12 @@ struct Seen {
     announced_cancelled: u32,
 }
 
-fn apply(order: &mut Order, happening: Happening, now: &mut DateTime<Utc>, seen: &mut Seen) -> Result<(), TestCaseError> {
+fn apply(
+    order: &mut Order,
+    happening: Happening,
+    now: &mut DateTime<Utc>,
+    seen: &mut Seen,
+) -> Result<(), TestCaseError> {
     let rules = CheckoutRules::default();
     let reason = || CancelReason::given("PAYMENT_DECLINED", "OTHER");
     let before = order.clone();
@@ -123,11 +161,18 @@ fn apply(order: &mut Order, happening: Happening, now: &mut DateTime<Utc>, seen:
             prop_assert!(!news || order.payment_requested().is_some());
             seen.reserved |= news;
         }
-        Happening::Rejected => seen.announced_cancelled += called_off(order.rejected(reason(), *now)),
-        Happening::Captured { right_payment, right_amount } => {
+        Happening::Rejected => {
+            seen.announced_cancelled += called_off(order.rejected(reason(), *now))
+        }
+        Happening::Captured {
+            right_payment,
+            right_amount,
+        } => {
             match order.captured(&payment(right_payment, right_amount), *now) {
                 Captured::Confirmed => {
-                    prop_assert!(right_payment && right_amount && before.status == Status::Reserved);
+                    prop_assert!(
+                        right_payment && right_amount && before.status == Status::Reserved
+                    );
                     seen.confirmed = true;
                 }
                 Captured::Already => {
@@ -144,12 +189,17 @@ fn apply(order: &mut Order, happening: Happening, now: &mut DateTime<Utc>, seen:
             let id = payment(right_payment, true).id;
             seen.announced_cancelled += called_off(order.payment_failed(id, reason(), *now));
         }
-        Happening::Refunded { right_payment, right_amount } => {
+        Happening::Refunded {
+            right_payment,
+            right_amount,
+        } => {
             if order.refunded(&payment(right_payment, right_amount), *now) != Refunded::Unexpected {
                 prop_assert!(right_payment && right_amount && before.status == Status::Cancelled);
             }
         }
-        Happening::CustomerCancels => seen.announced_cancelled += called_off(order.cancelled_by_customer(*now)),
+        Happening::CustomerCancels => {
+            seen.announced_cancelled += called_off(order.cancelled_by_customer(*now))
+        }
         Happening::Ships(n) => {
             let shipment = Shipment::parse("DHL", &n.to_string()).unwrap();
             let news = order.shipped(shipment, *now) == Shipped::Shipped;
@@ -173,20 +223,43 @@ fn apply(order: &mut Order, happening: Happening, now: &mut DateTime<Utc>, seen:
             }
         }
     }
-    let visible = |o: &Order| (o.status, o.paid, o.refunded, o.shipment.clone(), o.cancel_reason.clone());
-    prop_assert_eq!(order.version != before.version, visible(order) != visible(&before));
+    let visible = |o: &Order| {
+        (
+            o.status,
+            o.paid,
+            o.refunded,
+            o.shipment.clone(),
+            o.cancel_reason.clone(),
+        )
+    };
+    prop_assert_eq!(
+        order.version != before.version,
+        visible(order) != visible(&before)
+    );
     prop_assert!(!before.is_final() || before.status == Status::Cancelled || *order == before);
     Ok(())
 }
 
 fn judge(order: &Order, seen: &Seen) -> Result<(), TestCaseError> {
     let status = order.status;
-    let beyond = matches!(status, Status::Confirmed | Status::Shipped | Status::Delivered);
+    let beyond = matches!(
+        status,
+        Status::Confirmed | Status::Shipped | Status::Delivered
+    );
     prop_assert!(!beyond || (seen.reserved && seen.confirmed && order.paid && !order.refunded));
-    prop_assert_eq!(status == Status::Reserved, status != Status::Pending && !beyond && status != Status::Cancelled);
+    prop_assert_eq!(
+        status == Status::Reserved,
+        status != Status::Pending && !beyond && status != Status::Cancelled
+    );
     prop_assert_eq!(status == Status::Cancelled, order.cancel_reason.is_some());
-    prop_assert_eq!(seen.announced_cancelled, u32::from(status == Status::Cancelled));
-    prop_assert_eq!(order.shipment.is_some(), matches!(status, Status::Shipped | Status::Delivered));
+    prop_assert_eq!(
+        seen.announced_cancelled,
+        u32::from(status == Status::Cancelled)
+    );
+    prop_assert_eq!(
+        order.shipment.is_some(),
+        matches!(status, Status::Shipped | Status::Delivered)
+    );
     prop_assert_eq!(order.payment_token.is_some(), order.is_unfinished());
     prop_assert!(!order.refunded || status == Status::Cancelled);
     // Money that came is in use, or is on its way back.
@@ -228,12 +301,21 @@ proptest! {
 #[test]
 fn a_good_life() {
     let (mut order, rules) = (placed(), CheckoutRules::default());
-    assert_eq!(order.reserved(PAYMENT, &rules, start()), Reserved::RequestPayment);
-    assert_eq!(order.captured(&payment(true, true), start()), Captured::Confirmed);
+    assert_eq!(
+        order.reserved(PAYMENT, &rules, start()),
+        Reserved::RequestPayment
+    );
+    assert_eq!(
+        order.captured(&payment(true, true), start()),
+        Captured::Confirmed
+    );
     let shipment = || Shipment::parse("DHL", "1").unwrap();
     assert_eq!(order.shipped(shipment(), start()), Shipped::Shipped);
     assert_eq!(order.shipped(shipment(), start()), Shipped::Already);
-    assert_eq!(order.shipped(Shipment::parse("UPS", "1").unwrap(), start()), Shipped::Otherwise);
+    assert_eq!(
+        order.shipped(Shipment::parse("UPS", "1").unwrap(), start()),
+        Shipped::Otherwise
+    );
     assert_eq!(order.delivered(start()), Delivered::Delivered);
     assert!(order.is_final());
     assert_eq!(order.version, 5);
@@ -246,6 +328,9 @@ fn a_cancelled_order_that_was_paid_is_final_once_refunded() {
     let _ = order.captured(&payment(true, true), start());
     assert_eq!(order.cancelled_by_customer(start()), CalledOff::Cancelled);
     assert!(!order.is_final());
-    assert_eq!(order.refunded(&payment(true, true), start()), Refunded::Noted);
+    assert_eq!(
+        order.refunded(&payment(true, true), start()),
+        Refunded::Noted
+    );
     assert!(order.is_final());
 }

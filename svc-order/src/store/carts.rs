@@ -102,10 +102,14 @@ impl Carts {
     /// # Errors
     /// When Redis is away.
     pub async fn read(&self, account: AccountId) -> Result<Cart, CartStoreError> {
-        let reply = self.run(&self.read, vec![key(account)], vec![millis(cart::LIFE)]).await?;
+        let reply = self
+            .run(&self.read, vec![key(account)], vec![millis(cart::LIFE)])
+            .await?;
         match change(reply)? {
             Change::Done(cart) => Ok(cart),
-            other => Err(CartStoreError::Corrupt(format!("a read answered {other:?}"))),
+            other => Err(CartStoreError::Corrupt(format!(
+                "a read answered {other:?}"
+            ))),
         }
     }
 
@@ -113,9 +117,18 @@ impl Carts {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn set(&self, account: AccountId, item: Item, expected_version: i64) -> Result<Change, CartStoreError> {
+    pub async fn set(
+        &self,
+        account: AccountId,
+        item: Item,
+        expected_version: i64,
+    ) -> Result<Change, CartStoreError> {
         let mut args = changing(account, expected_version);
-        args.extend([item.product_id.to_string(), item.quantity.to_string(), cart::MAX_PRODUCTS.to_string()]);
+        args.extend([
+            item.product_id.to_string(),
+            item.quantity.to_string(),
+            cart::MAX_PRODUCTS.to_string(),
+        ]);
         change(self.run(&self.set, vec![key(account)], args).await?)
     }
 
@@ -123,8 +136,19 @@ impl Carts {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn clear(&self, account: AccountId, expected_version: i64) -> Result<Change, CartStoreError> {
-        change(self.run(&self.clear, vec![key(account)], changing(account, expected_version)).await?)
+    pub async fn clear(
+        &self,
+        account: AccountId,
+        expected_version: i64,
+    ) -> Result<Change, CartStoreError> {
+        change(
+            self.run(
+                &self.clear,
+                vec![key(account)],
+                changing(account, expected_version),
+            )
+            .await?,
+        )
     }
 
     /// Takes out what was ordered, and nothing that was added since. Within
@@ -138,7 +162,12 @@ impl Carts {
         order: OrderId,
         ordered: impl IntoIterator<Item = Item>,
     ) -> Result<(), CartStoreError> {
-        let mut args = vec![millis(cart::LIFE), millis(TAKEN_LIFE), CHANNEL.to_owned(), account.to_string()];
+        let mut args = vec![
+            millis(cart::LIFE),
+            millis(TAKEN_LIFE),
+            CHANNEL.to_owned(),
+            account.to_string(),
+        ];
         for item in ordered {
             args.extend([item.product_id.to_string(), item.quantity.to_string()]);
         }
@@ -153,7 +182,9 @@ impl Carts {
         keys: Vec<String>,
         args: Vec<String>,
     ) -> Result<Vec<String>, CartStoreError> {
-        let reply = script.evalsha_with_reload(self.redis.next(), keys, args).await;
+        let reply = script
+            .evalsha_with_reload(self.redis.next(), keys, args)
+            .await;
         Ok(reply.inspect_err(|error| tracing::warn!(%error, "redis did not run a script"))?)
     }
 }
@@ -168,7 +199,12 @@ fn millis(duration: Duration) -> String {
 }
 
 fn changing(account: AccountId, expected_version: i64) -> Vec<String> {
-    vec![expected_version.to_string(), millis(cart::LIFE), CHANNEL.to_owned(), account.to_string()]
+    vec![
+        expected_version.to_string(),
+        millis(cart::LIFE),
+        CHANNEL.to_owned(),
+        account.to_string(),
+    ]
 }
 
 fn change(reply: Vec<String>) -> Result<Change, CartStoreError> {
@@ -178,7 +214,9 @@ fn change(reply: Vec<String>) -> Result<Change, CartStoreError> {
         Some("ok") => Ok(Change::Done(cart(reply)?)),
         Some("changed") => {
             let version = reply.next().and_then(|version| version.parse().ok());
-            version.map(Change::Contended).ok_or_else(|| corrupt("no version"))
+            version
+                .map(Change::Contended)
+                .ok_or_else(|| corrupt("no version"))
         }
         Some("full") => Ok(Change::Full),
         _ => Err(corrupt("a script answered nonsense")),
@@ -191,15 +229,26 @@ fn cart(mut fields: impl Iterator<Item = String>) -> Result<Cart, CartStoreError
     let mut items: Vec<(i64, Item)> = Vec::new();
     while let (Some(field), Some(value)) = (fields.next(), fields.next()) {
         if field == VERSION {
-            version = value.parse().map_err(|_| corrupt("its version is no number"))?;
+            version = value
+                .parse()
+                .map_err(|_| corrupt("its version is no number"))?;
             continue;
         }
         let product_id: ProductId = field.parse().map_err(|_| corrupt("a product is no UUID"))?;
         let item = value.split_once(':').and_then(|(quantity, since)| {
-            Some((since.parse().ok()?, Item { product_id, quantity: quantity.parse().ok()? }))
+            Some((
+                since.parse().ok()?,
+                Item {
+                    product_id,
+                    quantity: quantity.parse().ok()?,
+                },
+            ))
         });
         items.push(item.ok_or_else(|| corrupt("a quantity is no number"))?);
     }
     items.sort_unstable_by_key(|(since, item)| (*since, item.product_id));
-    Ok(Cart { items: items.into_iter().map(|(_, item)| item).collect(), version })
+    Ok(Cart {
+        items: items.into_iter().map(|(_, item)| item).collect(),
+        version,
+    })
 }

@@ -1,51 +1,56 @@
 //! Hears which orders and carts changed, in whichever replica, and wakes who
 //! watches them here. One listener of each kind for the whole process.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use fred::{
-    clients::{Pool, SubscriberClient},
+    clients::SubscriberClient,
+    error::{Error as RedisError, ErrorKind},
     interfaces::{ClientLike as _, EventInterface as _, PubsubInterface as _},
-    types::Builder,
+    types::{Builder, ConnectHandle},
 };
 use sqlx::postgres::PgListener;
-use svc_kit::{Shutdown, db::Db, id::AccountId};
+use svc_kit::{Shutdown, id::AccountId};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{carts, orders};
-use crate::{hub::Hub, order::OrderId};
+use crate::{app::App, hub::Hub};
 
 /// How long to wait before listening again when it failed.
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Wakes the watchers of orders until the process stops. While the database
-/// is away, nothing is told; they are all woken when it is back.
-pub async fn listen_to_orders(db: Db, hub: Hub<OrderId>, shutdown: Shutdown) {
-    until_stopped(&shutdown, async || {
-        let error = hear_orders(&db, &hub).await;
+/// is away, nothing is told; they are all woken when it is back, and checkouts
+/// that got stuck meanwhile are looked at.
+pub(crate) async fn listen_to_orders(app: &App, shutdown: &Shutdown) {
+    until_stopped(shutdown, async || {
+        let error = hear_orders(app).await;
         tracing::warn!(%error, "listening to changed orders failed");
     })
     .await;
 }
 
-async fn hear_orders(db: &Db, hub: &Hub<OrderId>) -> sqlx::Error {
-    let mut listener = match PgListener::connect_with(db.writer()).await {
+async fn hear_orders(app: &App) -> sqlx::Error {
+    let mut listener = match PgListener::connect_with(app.db.writer()).await {
         Ok(listener) => listener,
         Err(error) => return error,
     };
     if let Err(error) = listener.listen(orders::CHANNEL).await {
         return error;
     }
-    hub.all_changed();
+    app.order_changes.all_changed();
     loop {
         match listener.try_recv().await {
             Ok(Some(told)) => match told.payload().parse() {
-                Ok(id) => hub.changed(&id),
+                Ok(id) => app.order_changes.changed(&id),
                 Err(_) => tracing::warn!("an order without an id was told"),
             },
             // The connection was lost and is back: something may have gone
             // unheard.
-            Ok(None) => hub.all_changed(),
+            Ok(None) => {
+                app.order_changes.all_changed();
+                app.look_at_checkouts.notify_one();
+            }
             Err(error) => return error,
         }
     }
@@ -53,26 +58,27 @@ async fn hear_orders(db: &Db, hub: &Hub<OrderId>) -> sqlx::Error {
 
 /// Wakes the watchers of carts until the process stops. While Redis is away,
 /// nothing is told; they are all woken when it is back.
-pub async fn listen_to_carts(redis: Pool, hub: Hub<AccountId>, shutdown: Shutdown) {
-    until_stopped(&shutdown, async || {
-        let Err(error) = hear_carts(&redis, &hub).await;
+pub(crate) async fn listen_to_carts(builder: &Builder, hub: &Hub<AccountId>, shutdown: &Shutdown) {
+    until_stopped(shutdown, async || {
+        let Err(error) = hear_carts(builder, hub).await;
         tracing::warn!(%error, "listening to changed carts failed");
     })
     .await;
 }
 
-async fn hear_carts(redis: &Pool, hub: &Hub<AccountId>) -> Result<std::convert::Infallible, fred::error::Error> {
-    let subscriber = subscriber(redis)?;
-    let connection = subscriber.init().await?;
-    let heard = hear(&subscriber, hub).await;
-    connection.abort();
-    heard
+async fn hear_carts(builder: &Builder, hub: &Hub<AccountId>) -> Result<Infallible, RedisError> {
+    let subscriber = builder.build_subscriber_client()?;
+    let connection = AbortOnDrop(subscriber.connect());
+    subscriber.wait_for_connect().await?;
+    let Err(error) = hear(&subscriber, hub).await;
+    drop(connection);
+    Err(error)
 }
 
 async fn hear(
     subscriber: &SubscriberClient,
     hub: &Hub<AccountId>,
-) -> Result<std::convert::Infallible, fred::error::Error> {
+) -> Result<Infallible, RedisError> {
     let (mut messages, mut reconnects) = (subscriber.message_rx(), subscriber.reconnect_rx());
     subscriber.subscribe(carts::CHANNEL).await?;
     hub.all_changed();
@@ -97,19 +103,17 @@ async fn hear(
     }
 }
 
-fn subscriber(redis: &Pool) -> Result<SubscriberClient, fred::error::Error> {
-    let client = redis.next();
-    let mut builder = Builder::from_config(client.client_config());
-    builder.set_connection_config(client.connection_config().clone());
-    builder.set_performance_config(client.perf_config());
-    if let Some(policy) = client.client_reconnect_policy() {
-        builder.set_policy(policy);
-    }
-    builder.build_subscriber_client()
+fn lost() -> RedisError {
+    RedisError::new(ErrorKind::Canceled, "the subscription ended")
 }
 
-fn lost() -> fred::error::Error {
-    fred::error::Error::new(fred::error::ErrorKind::Canceled, "the subscription ended")
+/// Ends the connection's task when nobody listens any more.
+struct AbortOnDrop(ConnectHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 async fn until_stopped(shutdown: &Shutdown, listen: impl AsyncFn()) {

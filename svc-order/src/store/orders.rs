@@ -33,7 +33,10 @@ macro_rules! select_orders {
 ///
 /// # Errors
 /// When the database is away or holds nonsense.
-pub async fn insert_once(tx: &mut PgConnection, order: &Order) -> Result<Option<Order>, StoreError> {
+pub async fn insert_once(
+    tx: &mut PgConnection,
+    order: &Order,
+) -> Result<Option<Order>, StoreError> {
     let address = serde_json::to_value(&order.shipping_address)
         .map_err(|error| row::corrupt(format!("shipping_address: {error}")))?;
     let mut positions = Vec::with_capacity(order.lines.len());
@@ -89,7 +92,9 @@ pub async fn insert_once(tx: &mut PgConnection, order: &Order) -> Result<Option<
         return Ok(None);
     }
     let earlier = find_by_request(tx, order.account_id, order.request.id).await?;
-    earlier.map(Some).ok_or_else(|| row::corrupt("a request id is taken by no order".to_owned()))
+    earlier
+        .map(Some)
+        .ok_or_else(|| row::corrupt("a request id is taken by no order".to_owned()))
 }
 
 /// The order that a request placed.
@@ -101,9 +106,13 @@ pub async fn find_by_request(
     account: AccountId,
     request_id: Uuid,
 ) -> Result<Option<Order>, StoreError> {
-    let row = select_orders!("WHERE account_id = $1 AND request_id = $2", account.0, request_id)
-        .fetch_optional(&mut *db)
-        .await?;
+    let row = select_orders!(
+        "WHERE account_id = $1 AND request_id = $2",
+        account.0,
+        request_id
+    )
+    .fetch_optional(&mut *db)
+    .await?;
     with_lines(db, row).await
 }
 
@@ -111,10 +120,34 @@ pub async fn find_by_request(
 ///
 /// # Errors
 /// When the database is away or holds nonsense.
-pub async fn find(db: &mut PgConnection, account: AccountId, id: OrderId) -> Result<Option<Order>, StoreError> {
-    let row =
-        select_orders!("WHERE account_id = $1 AND id = $2", account.0, id.0).fetch_optional(&mut *db).await?;
+pub async fn find(
+    db: &mut PgConnection,
+    account: AccountId,
+    id: OrderId,
+) -> Result<Option<Order>, StoreError> {
+    let row = select_orders!("WHERE account_id = $1 AND id = $2", account.0, id.0)
+        .fetch_optional(&mut *db)
+        .await?;
     with_lines(db, row).await
+}
+
+/// Like [`find`]; its row is held until the transaction ends.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn lock_own(
+    tx: &mut PgConnection,
+    account: AccountId,
+    id: OrderId,
+) -> Result<Option<Order>, StoreError> {
+    let row = select_orders!(
+        "WHERE account_id = $1 AND id = $2 FOR UPDATE",
+        account.0,
+        id.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    with_lines(tx, row).await
 }
 
 /// One order of whomever; its row is held until the transaction ends.
@@ -122,7 +155,9 @@ pub async fn find(db: &mut PgConnection, account: AccountId, id: OrderId) -> Res
 /// # Errors
 /// When the database is away or holds nonsense.
 pub async fn lock(tx: &mut PgConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
-    let row = select_orders!("WHERE id = $1 FOR UPDATE", id.0).fetch_optional(&mut *tx).await?;
+    let row = select_orders!("WHERE id = $1 FOR UPDATE", id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
     with_lines(tx, row).await
 }
 
@@ -131,7 +166,9 @@ pub async fn lock(tx: &mut PgConnection, id: OrderId) -> Result<Option<Order>, S
 /// # Errors
 /// When the database is away or holds nonsense.
 pub async fn try_lock(tx: &mut PgConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
-    let row = select_orders!("WHERE id = $1 FOR UPDATE SKIP LOCKED", id.0).fetch_optional(&mut *tx).await?;
+    let row = select_orders!("WHERE id = $1 FOR UPDATE SKIP LOCKED", id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
     with_lines(tx, row).await
 }
 
@@ -159,7 +196,9 @@ pub async fn list(
     let mut lines = lines(db, account.0, &ids).await?;
     rows.into_iter()
         .map(|row| {
-            let own = lines.extract_if(.., |line| line.order_id == row.id).collect();
+            let own = lines
+                .extract_if(.., |line| line.order_id == row.id)
+                .collect();
             row.into_order(own)
         })
         .collect()
@@ -226,8 +265,18 @@ pub async fn postpone(tx: &mut PgConnection, order: &Order) -> Result<(), StoreE
 ///
 /// # Errors
 /// When the database is away.
-pub async fn set_aside(db: &mut PgConnection, id: OrderId, until: DateTime<Utc>) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE orders SET next_check_at = $2 WHERE id = $1", id.0, until).execute(db).await?;
+pub async fn set_aside(
+    db: &mut PgConnection,
+    id: OrderId,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE orders SET next_check_at = $2 WHERE id = $1",
+        id.0,
+        until
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 
@@ -235,7 +284,11 @@ pub async fn set_aside(db: &mut PgConnection, id: OrderId, until: DateTime<Utc>)
 ///
 /// # Errors
 /// When the database is away.
-pub async fn due(db: &mut PgConnection, now: DateTime<Utc>, limit: u32) -> Result<Vec<OrderId>, StoreError> {
+pub async fn due(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<OrderId>, StoreError> {
     let ids = sqlx::query_scalar!(
         "SELECT id FROM orders
          WHERE status IN ('pending', 'reserved') AND next_check_at <= $1
@@ -268,7 +321,10 @@ pub async fn unfinished(db: &mut PgConnection) -> Result<Unfinished, StoreError>
     )
     .fetch_one(db)
     .await?;
-    Ok(Unfinished { count: row.count, oldest: row.oldest })
+    Ok(Unfinished {
+        count: row.count,
+        oldest: row.oldest,
+    })
 }
 
 async fn with_lines(db: &mut PgConnection, row: Option<Row>) -> Result<Option<Order>, StoreError> {
@@ -277,7 +333,11 @@ async fn with_lines(db: &mut PgConnection, row: Option<Row>) -> Result<Option<Or
     row.into_order(lines).map(Some)
 }
 
-async fn lines(db: &mut PgConnection, account: Uuid, orders: &[Uuid]) -> Result<Vec<LineRow>, StoreError> {
+async fn lines(
+    db: &mut PgConnection,
+    account: Uuid,
+    orders: &[Uuid],
+) -> Result<Vec<LineRow>, StoreError> {
     Ok(sqlx::query_as!(
         LineRow,
         "SELECT order_id, product_id, title, quantity, unit_price_minor FROM order_lines

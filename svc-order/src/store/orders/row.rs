@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::{
     order::{
-        CancelReason, Fingerprint, Line, Order, OrderId, PaymentId, PaymentToken, RequestKey, Shipment,
+        CancelReason, Fingerprint, Line, Order, OrderId, PaymentId, PaymentToken, RequestKey,
+        Shipment,
     },
     product::ProductId,
 };
@@ -50,7 +51,10 @@ pub(super) struct LineRow {
 
 /// A row of `orders` that makes no sense.
 pub(super) fn corrupt(why: String) -> StoreError {
-    StoreError::Corrupt { table: "orders", why }
+    StoreError::Corrupt {
+        table: "orders",
+        why,
+    }
 }
 
 /// As the column holds them.
@@ -63,7 +67,10 @@ impl Row {
     pub(super) fn into_order(self, lines: Vec<LineRow>) -> Result<Order, StoreError> {
         let nonsense = |what: &str| corrupt(format!("{what} of {}", self.id));
         let currency: Currency = self.currency.parse().map_err(|_| nonsense("currency"))?;
-        let fingerprint = self.request_fingerprint.try_into().map_err(|_| nonsense("request_fingerprint"))?;
+        let fingerprint = self
+            .request_fingerprint
+            .try_into()
+            .map_err(|_| nonsense("request_fingerprint"))?;
         let lines: Vec<Line> = lines
             .into_iter()
             .map(|line| Line {
@@ -79,7 +86,10 @@ impl Row {
         Ok(Order {
             id: OrderId(self.id),
             account_id: AccountId(self.account_id),
-            request: RequestKey { id: self.request_id, fingerprint: Fingerprint(fingerprint) },
+            request: RequestKey {
+                id: self.request_id,
+                fingerprint: Fingerprint(fingerprint),
+            },
             lines,
             total: Money::new(currency, self.total_minor),
             shipping_address: serde_json::from_value(self.shipping_address)
@@ -95,7 +105,8 @@ impl Row {
                 carrier,
                 tracking_code: self.tracking_code.unwrap_or_default(),
             }),
-            announcements: u32::try_from(self.announcements).map_err(|_| nonsense("announcements"))?,
+            announcements: u32::try_from(self.announcements)
+                .map_err(|_| nonsense("announcements"))?,
             next_check_at: self.next_check_at,
             version: self.version,
             updated_at: self.updated_at,

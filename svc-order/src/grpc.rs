@@ -1,0 +1,169 @@
+//! The RPC methods: decode, call, encode. No rules in here.
+
+mod convert;
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt as _};
+use proto::souk::order::v1::{self as pb, order_service_server::OrderService};
+use svc_kit::{caller::Caller, error::Invalid, id, page};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::App,
+    cancel_order::cancel_order,
+    clear_cart::clear_cart,
+    deliver_order::deliver_order,
+    get_cart::get_cart,
+    get_order::get_order,
+    list_orders::{ListOrders, list_orders},
+    order::{OrderId, Shipment},
+    place_order::{PlaceOrder, place_order},
+    set_cart_item::{SetCartItem, set_cart_item},
+    ship_order::ship_order,
+    watch_cart::watch_cart,
+    watch_order::watch_order,
+};
+
+/// The methods over an app.
+pub struct OrderGrpc {
+    app: App,
+}
+
+impl OrderGrpc {
+    /// Over this app.
+    pub fn new(app: App) -> Self {
+        Self { app }
+    }
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn order_id(text: &str) -> Result<OrderId, Invalid> {
+    id::parse("id", text)
+}
+
+#[tonic::async_trait]
+impl OrderService for OrderGrpc {
+    type WatchCartStream = Answers<pb::WatchCartResponse>;
+    type WatchOrderStream = Answers<pb::WatchOrderResponse>;
+
+    async fn get_cart(
+        &self,
+        request: Request<pb::GetCartRequest>,
+    ) -> Result<Response<pb::Cart>, Status> {
+        let caller = Caller::of(&request)?;
+        let cart = get_cart(&self.app, &caller).await?;
+        Ok(Response::new(cart.into()))
+    }
+
+    async fn set_cart_item(
+        &self,
+        request: Request<pb::SetCartItemRequest>,
+    ) -> Result<Response<pb::Cart>, Status> {
+        let caller = Caller::of(&request)?;
+        let command = SetCartItem::try_from(request.into_inner())?;
+        let cart = set_cart_item(&self.app, &caller, command).await?;
+        Ok(Response::new(cart.into()))
+    }
+
+    async fn clear_cart(
+        &self,
+        request: Request<pb::ClearCartRequest>,
+    ) -> Result<Response<pb::Cart>, Status> {
+        let caller = Caller::of(&request)?;
+        let expected_version = convert::expected_version(request.into_inner().expected_version)?;
+        let cart = clear_cart(&self.app, &caller, expected_version).await?;
+        Ok(Response::new(cart.into()))
+    }
+
+    async fn watch_cart(
+        &self,
+        request: Request<pb::WatchCartRequest>,
+    ) -> Result<Response<Self::WatchCartStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let carts = watch_cart(&self.app, &caller).await?;
+        let answers = carts.map(|cart| {
+            Ok(pb::WatchCartResponse {
+                cart: Some(cart?.into()),
+            })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn place_order(
+        &self,
+        request: Request<pb::PlaceOrderRequest>,
+    ) -> Result<Response<pb::Order>, Status> {
+        let caller = Caller::of(&request)?;
+        let command = PlaceOrder::try_from(request.into_inner())?;
+        let order = place_order(&self.app, &caller, command).await?;
+        Ok(Response::new(order.into()))
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<pb::GetOrderRequest>,
+    ) -> Result<Response<pb::Order>, Status> {
+        let caller = Caller::of(&request)?;
+        let order = get_order(&self.app, &caller, order_id(&request.into_inner().id)?).await?;
+        Ok(Response::new(order.into()))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<pb::ListOrdersRequest>,
+    ) -> Result<Response<pb::ListOrdersResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let query = ListOrders::try_from(request.into_inner())?;
+        let found = list_orders(&self.app, &caller, query).await?;
+        Ok(Response::new(pb::ListOrdersResponse {
+            orders: found.orders.into_iter().map(pb::Order::from).collect(),
+            next_page_token: found
+                .next
+                .map(|last| page::encode(&last))
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<pb::CancelOrderRequest>,
+    ) -> Result<Response<pb::Order>, Status> {
+        let caller = Caller::of(&request)?;
+        let order = cancel_order(&self.app, &caller, order_id(&request.into_inner().id)?).await?;
+        Ok(Response::new(order.into()))
+    }
+
+    async fn watch_order(
+        &self,
+        request: Request<pb::WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let orders = watch_order(&self.app, &caller, order_id(&request.into_inner().id)?).await?;
+        let answers = orders.map(|order| {
+            Ok(pb::WatchOrderResponse {
+                order: Some(order?.into()),
+            })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn ship_order(
+        &self,
+        request: Request<pb::ShipOrderRequest>,
+    ) -> Result<Response<pb::Order>, Status> {
+        let request = request.into_inner();
+        let shipment = Shipment::parse(&request.carrier, &request.tracking_code)?;
+        let order = ship_order(&self.app, order_id(&request.id)?, shipment).await?;
+        Ok(Response::new(order.into()))
+    }
+
+    async fn deliver_order(
+        &self,
+        request: Request<pb::DeliverOrderRequest>,
+    ) -> Result<Response<pb::Order>, Status> {
+        let order = deliver_order(&self.app, order_id(&request.into_inner().id)?).await?;
+        Ok(Response::new(order.into()))
+    }
+}

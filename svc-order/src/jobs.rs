@@ -1,0 +1,5 @@
+//! Workers without input.
+
+mod resume_checkouts;
+
+pub use resume_checkouts::ResumeCheckouts;

@@ -1,0 +1,132 @@
+//! Buys: makes an order of items, or of what is in the cart.
+
+use svc_kit::{caller::Caller, error::StoreError, id::AccountId, money::Money, outbox};
+
+use crate::{
+    address::Address,
+    app::App,
+    error::Error,
+    metrics,
+    order::{
+        Order, OrderId, PaymentToken, RequestKey,
+        placement::{Placement, Refused},
+    },
+    product::Item,
+    store::{carts::TAKEN_LIFE, orders},
+};
+
+/// What a customer asks for.
+#[derive(Debug, Clone)]
+pub struct PlaceOrder {
+    /// The caller's own name for the request, and what it asks for.
+    pub request: RequestKey,
+    /// What to buy, merged; empty: what is in the cart.
+    pub items: Vec<Item>,
+    /// Where it goes.
+    pub shipping_address: Address,
+    /// With what it is paid.
+    pub payment_token: PaymentToken,
+    /// What the customer believes it costs.
+    pub expected_total: Option<Money>,
+}
+
+impl PlaceOrder {
+    fn is_of_cart(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// Places an order once for each request id; a repeat gets the first answer.
+///
+/// # Errors
+/// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
+/// changed or the request id was used for something else, `Unavailable` when
+/// svc-catalog is away.
+#[tracing::instrument(name = "order.place_order", skip_all)]
+pub async fn place_order(app: &App, caller: &Caller, command: PlaceOrder) -> Result<Order, Error> {
+    let account = caller.account_id;
+    if let Some(earlier) = earlier(app, account, &command).await? {
+        return Ok(earlier);
+    }
+    match place(app, account, &command).await {
+        Ok(order) => Ok(order),
+        // A twin of this request may have been faster. Then its order is the
+        // answer, and not that the cart is empty by now.
+        Err(error) => earlier(app, account, &command).await?.ok_or(error),
+    }
+}
+
+async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Order, Error> {
+    let items = if command.is_of_cart() {
+        app.carts.read(account).await?.items
+    } else {
+        command.items.clone()
+    };
+    if items.is_empty() {
+        return Err(Refused::CartEmpty.into());
+    }
+    let products: Vec<_> = items.iter().map(|item| item.product_id).collect();
+    let offers = app.catalog.offers(&products).await?; // before the transaction, never inside it
+    let placement = Placement {
+        id: OrderId::generate(&app.clock),
+        account_id: account,
+        request: command.request,
+        shipping_address: command.shipping_address.clone(),
+        payment_token: command.payment_token.clone(),
+        expected_total: command.expected_total,
+    };
+    let order = Order::place(placement, &items, &offers, &app.rules, app.clock.now())?;
+
+    let mut tx = app.db.begin().await?;
+    if let Some(earlier) = orders::insert_once(&mut tx, &order).await? {
+        return same_request(earlier, command);
+    }
+    outbox::put(&mut tx, &order.placed(), &app.clock).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+
+    metrics::PLACED.with_label_values::<&str>(&[]).inc();
+    tracing::info!(order_id = %order.id, lines = order.lines.len(), total = %order.total, "placed");
+    if command.is_of_cart() {
+        empty_cart(app, &order).await;
+    }
+    Ok(order)
+}
+
+/// The first answer to this request, if there was one.
+async fn earlier(
+    app: &App,
+    account: AccountId,
+    command: &PlaceOrder,
+) -> Result<Option<Order>, Error> {
+    let mut db = app.db.writer().acquire().await.map_err(StoreError::from)?;
+    let Some(earlier) = orders::find_by_request(&mut db, account, command.request.id).await? else {
+        return Ok(None);
+    };
+    drop(db);
+    let first = same_request(earlier, command)?;
+    // Whoever answered first may have been cut off before the cart was emptied.
+    if command.is_of_cart() && app.clock.now() < first.created_at + TAKEN_LIFE {
+        empty_cart(app, &first).await;
+    }
+    Ok(Some(first))
+}
+
+fn same_request(earlier: Order, command: &PlaceOrder) -> Result<Order, Error> {
+    if earlier.request == command.request {
+        Ok(earlier.as_placed())
+    } else {
+        Err(Error::RequestIdReused)
+    }
+}
+
+/// Takes what was ordered out of the cart. The order stands, whether this
+/// works or not.
+async fn empty_cart(app: &App, order: &Order) {
+    let ordered = order.lines.iter().map(|line| Item {
+        product_id: line.product_id,
+        quantity: line.quantity,
+    });
+    if let Err(error) = app.carts.take(order.account_id, order.id, ordered).await {
+        tracing::warn!(order_id = %order.id, %error, "the cart still holds what was ordered");
+    }
+}
