@@ -220,7 +220,7 @@ mod tests {
     fn reader(
         state: &Arc<AtomicI64>,
         last: i64,
-    ) -> impl FnMut(Option<i64>) -> futures::future::Ready<Read> {
+    ) -> impl FnMut(Option<i64>) -> futures::future::Ready<Read> + use<> {
         let state = Arc::clone(state);
         move |sent| {
             let version = state.load(Ordering::SeqCst);

@@ -212,7 +212,7 @@ fn apply(
         Happening::TimePasses(seconds) => {
             *now += Duration::from_secs(seconds.into());
             match order.overdue(&rules, *now) {
-                Overdue::NotYet => prop_assert_eq!(&before, order),
+                Overdue::NotYet => prop_assert_eq!(&before, &*order),
                 Overdue::AnnounceAgain => {
                     prop_assert!(order.next_check_at > *now && order.version == before.version);
                 }

@@ -23,11 +23,15 @@ const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// is away, nothing is told; they are all woken when it is back, and checkouts
 /// that got stuck meanwhile are looked at.
 pub(crate) async fn listen_to_orders(app: &App, shutdown: &Shutdown) {
-    until_stopped(shutdown, async || {
-        let error = hear_orders(app).await;
-        tracing::warn!(%error, "listening to changed orders failed");
-    })
-    .await;
+    while !shutdown.is_stopped() {
+        tokio::select! {
+            error = hear_orders(app) => {
+                tracing::warn!(%error, "listening to changed orders failed");
+            }
+            () = shutdown.stopped() => {}
+        }
+        pause(shutdown).await;
+    }
 }
 
 async fn hear_orders(app: &App) -> sqlx::Error {
@@ -59,11 +63,15 @@ async fn hear_orders(app: &App) -> sqlx::Error {
 /// Wakes the watchers of carts until the process stops. While Redis is away,
 /// nothing is told; they are all woken when it is back.
 pub(crate) async fn listen_to_carts(builder: &Builder, hub: &Hub<AccountId>, shutdown: &Shutdown) {
-    until_stopped(shutdown, async || {
-        let Err(error) = hear_carts(builder, hub).await;
-        tracing::warn!(%error, "listening to changed carts failed");
-    })
-    .await;
+    while !shutdown.is_stopped() {
+        tokio::select! {
+            Err(error) = hear_carts(builder, hub) => {
+                tracing::warn!(%error, "listening to changed carts failed");
+            }
+            () = shutdown.stopped() => {}
+        }
+        pause(shutdown).await;
+    }
 }
 
 async fn hear_carts(builder: &Builder, hub: &Hub<AccountId>) -> Result<Infallible, RedisError> {
@@ -116,15 +124,9 @@ impl Drop for AbortOnDrop {
     }
 }
 
-async fn until_stopped(shutdown: &Shutdown, listen: impl AsyncFn()) {
-    loop {
-        tokio::select! {
-            () = listen() => {}
-            () = shutdown.stopped() => return,
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LISTEN_AGAIN_AFTER) => {}
-            () = shutdown.stopped() => return,
-        }
+async fn pause(shutdown: &Shutdown) {
+    tokio::select! {
+        () = tokio::time::sleep(LISTEN_AGAIN_AFTER) => {}
+        () = shutdown.stopped() => {}
     }
 }

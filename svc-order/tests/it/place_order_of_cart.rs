@@ -1,0 +1,147 @@
+//! Placing an order of what is in the cart.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use svc_kit::error::Kind;
+use svc_order::place_order::place_order;
+
+use crate::support::{PLACED, Shop, at_once, eur, kind, no_redis, order_of, order_of_cart, reason};
+
+#[sqlx::test(migrations = false)]
+async fn the_cart_is_ordered_and_emptied(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let (tent, mug) = (
+        shop.catalog.sell("Tent", eur(42_00)),
+        shop.catalog.sell("Mug", eur(9_00)),
+    );
+    shop.put_in_cart(tent, 1).await;
+    let version = shop.put_in_cart(mug, 2).await;
+
+    let order = shop.place(order_of_cart()).await.unwrap();
+
+    assert_eq!(order.total, eur(60_00));
+    assert!(shop.cart().await.is_empty());
+    let cart = shop.app.carts.read(shop.customer.account_id).await.unwrap();
+    assert!(cart.version > version);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_repeat_gets_the_first_answer_though_the_cart_is_empty(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 1).await;
+    let command = order_of_cart();
+    let first = shop.place(command.clone()).await.unwrap();
+
+    assert_eq!(shop.place(command).await.unwrap(), first);
+    assert_eq!(shop.outbox().await, [PLACED]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_repeat_leaves_alone_what_was_put_in_since(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 1).await;
+    let command = order_of_cart();
+    shop.place(command.clone()).await.unwrap();
+    shop.put_in_cart(tent, 1).await;
+
+    shop.place(command.clone()).await.unwrap();
+    assert_eq!(shop.cart().await, [(tent, 1)]);
+
+    shop.app.clock.advance(Duration::from_hours(25));
+    shop.place(command).await.unwrap();
+    assert_eq!(shop.cart().await, [(tent, 1)]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_same_cart_fifty_times_at_once_gives_one_order_and_equal_answers(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 3).await;
+    let command = order_of_cart();
+
+    let answers = at_once(50, |_| {
+        let (app, customer, command) = (shop.app.clone(), shop.customer.clone(), command.clone());
+        async move { place_order(&app, &customer, command).await.unwrap() }
+    })
+    .await;
+
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(shop.outbox().await, [PLACED]);
+    assert!(shop.cart().await.is_empty());
+}
+
+#[sqlx::test(migrations = false)]
+async fn only_what_was_ordered_leaves_the_cart(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let (tent, mug) = (
+        shop.catalog.sell("Tent", eur(42_00)),
+        shop.catalog.sell("Mug", eur(9_00)),
+    );
+    shop.put_in_cart(tent, 2).await;
+    let order = shop.place(order_of(&[(tent, 2)])).await.unwrap();
+    let ordered = || shop.app.carts.read(shop.customer.account_id);
+
+    // Another device adds before the cart is emptied.
+    shop.put_in_cart(tent, 5).await;
+    shop.put_in_cart(mug, 1).await;
+    let lines = order.lines.iter().map(|line| svc_order::product::Item {
+        product_id: line.product_id,
+        quantity: line.quantity,
+    });
+    let lines: Vec<_> = lines.collect();
+    let account = shop.customer.account_id;
+    shop.app
+        .carts
+        .take(account, order.id, lines.clone())
+        .await
+        .unwrap();
+    assert_eq!(shop.cart().await, [(tent, 3), (mug, 1)]);
+
+    let version = ordered().await.unwrap().version;
+    shop.app.carts.take(account, order.id, lines).await.unwrap();
+    assert_eq!(shop.cart().await, [(tent, 3), (mug, 1)]);
+    assert_eq!(ordered().await.unwrap().version, version);
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_order_of_items_leaves_the_cart_alone(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 2).await;
+    shop.place(order_of(&[(tent, 2)])).await.unwrap();
+    assert_eq!(shop.cart().await, [(tent, 2)]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_empty_cart_cannot_be_ordered(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let error = shop.place(order_of_cart()).await.unwrap_err();
+    assert_eq!(
+        (kind(&error), reason(&error)),
+        (Kind::Invalid, "CART_EMPTY")
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_gone_from_the_catalog_is_named_and_stays_in_the_cart(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 2).await;
+    shop.catalog.remove(tent);
+    let error = shop.place(order_of_cart()).await.unwrap_err();
+    assert_eq!(reason(&error), "PRODUCT_UNKNOWN");
+    assert_eq!(shop.cart().await, [(tent, 2)]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn without_redis_a_cart_cannot_be_ordered(pool: PgPool) {
+    let shop = Shop::with_redis(pool, no_redis().await).await;
+    let error = shop.place(order_of_cart()).await.unwrap_err();
+    assert_eq!(
+        (kind(&error), reason(&error)),
+        (Kind::Unavailable, "CART_UNAVAILABLE")
+    );
+}
