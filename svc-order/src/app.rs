@@ -177,11 +177,11 @@ impl Process {
             Ok(())
         };
         tokio::try_join!(
-            server.serve(shutdown.clone()),
-            relay.run(shutdown.clone()),
-            consumers.run(shutdown.clone()),
-            checkouts,
-            watchers,
+            Box::pin(server.serve(shutdown.clone())),
+            Box::pin(relay.run(shutdown.clone())),
+            Box::pin(consumers.run(shutdown.clone())),
+            Box::pin(checkouts),
+            Box::pin(watchers),
         )?;
         Ok(())
     }

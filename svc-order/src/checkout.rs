@@ -67,7 +67,7 @@ mod tests {
             [wait(0), wait(1), wait(2), wait(3), wait(99)],
             [60, 120, 240, 240, 240]
         );
-        let late = created + Duration::from_secs(14 * 60);
+        let late = created + Duration::from_mins(14);
         assert_eq!(rules.next_check(created, late, 0), created + rules.timeout);
     }
 }

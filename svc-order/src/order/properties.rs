@@ -136,6 +136,7 @@ fn payment(right_payment: bool, right_amount: bool) -> Payment {
 
 /// What the run has seen, to judge the order by.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Seen {
     reserved: bool,
     confirmed: bool,
@@ -162,7 +163,7 @@ fn apply(
             seen.reserved |= news;
         }
         Happening::Rejected => {
-            seen.announced_cancelled += called_off(order.rejected(reason(), *now))
+            seen.announced_cancelled += called_off(order.rejected(reason(), *now));
         }
         Happening::Captured {
             right_payment,
@@ -198,7 +199,7 @@ fn apply(
             }
         }
         Happening::CustomerCancels => {
-            seen.announced_cancelled += called_off(order.cancelled_by_customer(*now))
+            seen.announced_cancelled += called_off(order.cancelled_by_customer(*now));
         }
         Happening::Ships(n) => {
             let shipment = Shipment::parse("DHL", &n.to_string()).unwrap();

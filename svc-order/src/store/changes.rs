@@ -45,10 +45,13 @@ async fn hear_orders(app: &App) -> sqlx::Error {
     app.order_changes.all_changed();
     loop {
         match listener.try_recv().await {
-            Ok(Some(told)) => match told.payload().parse() {
-                Ok(id) => app.order_changes.changed(&id),
-                Err(_) => tracing::warn!("an order without an id was told"),
-            },
+            Ok(Some(told)) => {
+                if let Ok(id) = told.payload().parse() {
+                    app.order_changes.changed(&id);
+                } else {
+                    tracing::warn!("an order without an id was told");
+                }
+            }
             // The connection was lost and is back: something may have gone
             // unheard.
             Ok(None) => {
@@ -93,10 +96,14 @@ async fn hear(
     loop {
         tokio::select! {
             message = messages.recv() => match message {
-                Ok(message) => match message.value.as_str().map(|account| account.parse()) {
-                    Some(Ok(account)) => hub.changed(&account),
-                    _ => tracing::warn!("a cart without an account was told"),
-                },
+                Ok(message) => {
+                    let account = message.value.as_str().map(|account| account.parse());
+                    if let Some(Ok(account)) = account {
+                        hub.changed(&account);
+                    } else {
+                        tracing::warn!("a cart without an account was told");
+                    }
+                }
                 Err(RecvError::Lagged(_)) => hub.all_changed(),
                 Err(RecvError::Closed) => return Err(lost()),
             },

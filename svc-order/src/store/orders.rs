@@ -7,7 +7,7 @@ use svc_kit::{error::StoreError, id::AccountId};
 use uuid::Uuid;
 
 use self::row::{LineRow, Row};
-use crate::order::{Order, OrderId};
+use crate::order::{CancelReason, Order, OrderId, PaymentToken};
 
 mod row;
 
@@ -74,7 +74,7 @@ pub async fn insert_once(
         order.status.as_str(),
         order.total.currency.code(),
         order.total.minor,
-        order.payment_token.as_ref().map(|token| token.expose()),
+        order.payment_token.as_ref().map(PaymentToken::expose),
         address,
         order.next_check_at,
         order.version,
@@ -226,11 +226,11 @@ pub async fn save(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError
         order.account_id.0,
         order.id.0,
         order.status.as_str(),
-        order.payment_token.as_ref().map(|token| token.expose()),
+        order.payment_token.as_ref().map(PaymentToken::expose),
         order.payment_id.map(|id| id.0),
         order.paid,
         order.refunded,
-        order.cancel_reason.as_ref().map(|reason| reason.as_str()),
+        order.cancel_reason.as_ref().map(CancelReason::as_str),
         order.shipment.as_ref().map(|shipment| shipment.carrier.as_str()),
         order.shipment.as_ref().map(|shipment| shipment.tracking_code.as_str()),
         row::announcements(order),

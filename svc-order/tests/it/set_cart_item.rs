@@ -40,7 +40,7 @@ async fn each_change_makes_a_new_version_and_the_answer_is_priced(pool: PgPool) 
     let cart = set(&shop, mug, 2, 1).await.unwrap();
     assert_eq!((cart.version, cart.total), (2, Some(eur(60_00))));
     let cart = set(&shop, tent, 3, 2).await.unwrap();
-    assert_eq!((cart.version, cart.total), (3, Some(eur(144_00))));
+    assert_eq!((cart.version, cart.total), (3, Some(eur(14_400))));
     assert_eq!(shop.cart().await, [(tent, 3), (mug, 2)]);
     let cart = set(&shop, tent, 0, 3).await.unwrap();
     assert_eq!((cart.version, cart.total), (4, Some(eur(18_00))));
