@@ -26,6 +26,11 @@ pub fn root() -> PathBuf {
         )
 }
 
+/// A folder below `.souk` in the checkout, unless another one is given.
+pub fn place(given: Option<&Path>, name: &str) -> PathBuf {
+    given.map_or_else(|| root().join(".souk").join(name), Path::to_owned)
+}
+
 /// The folder of the services' binaries: `SOUK_BIN_DIR`, else the one of the
 /// running executable (a test's is one deeper, in `deps`).
 ///

@@ -11,6 +11,7 @@ use proto::souk::identity::v1::identity_service_client::IdentityServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use crate::checkout;
 use crate::stack::Staff;
 
 /// How long a connection may take.
@@ -79,12 +80,12 @@ pub struct ShopArgs {
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
 
-    /// The folder of the local stack.
-    #[arg(long, default_value = ".souk/up")]
-    dir: PathBuf,
+    /// The folder of the local stack [default: .souk/up in the checkout].
+    #[arg(long)]
+    dir: Option<PathBuf>,
 
     /// The staff account; without it, that of the local stack.
-    #[arg(long, env = "SOUK_STAFF_EMAIL")]
+    #[arg(long, env = "SOUK_STAFF_EMAIL", requires = "staff_password")]
     staff_email: Option<String>,
 
     /// Its password.
@@ -112,7 +113,7 @@ impl ShopArgs {
                 password: password.clone(),
             });
         }
-        let path = self.dir.join(Staff::FILE);
+        let path = self.dir().join(Staff::FILE);
         let Ok(bytes) = fs::read(&path) else {
             bail!(
                 "no staff account: {} is missing (`make up` makes it), and \
@@ -123,6 +124,10 @@ impl ShopArgs {
         serde_json::from_slice(&bytes).with_context(|| format!("{} is broken", path.display()))
     }
 
+    fn dir(&self) -> PathBuf {
+        checkout::place(self.dir.as_deref(), "up")
+    }
+
     fn ca_pem(&self) -> anyhow::Result<Option<String>> {
         let read = |path: &Path| {
             fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
@@ -130,7 +135,7 @@ impl ShopArgs {
         if let Some(path) = &self.cacert {
             return read(path).map(Some);
         }
-        let local = self.dir.join("tls/ca.pem");
+        let local = self.dir().join("tls/ca.pem");
         if self.is_local() && local.is_file() {
             return read(&local).map(Some);
         }

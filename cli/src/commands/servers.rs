@@ -9,6 +9,7 @@ use clap::Args;
 use nix::sys::signal::Signal;
 
 use super::signals::Signals;
+use crate::checkout;
 use crate::stack::{Launch, Output, Ports, Progress, Servers, ServersOptions};
 
 /// What a shell adds to the number of the signal that ended a command.
@@ -22,9 +23,10 @@ const SIGNAL_EXIT: i32 = 128;
 #[derive(Debug, Args)]
 #[command(name = "servers")]
 pub struct RunWithServers {
-    /// Where the servers keep their data and logs.
-    #[arg(long, default_value = ".souk/test")]
-    dir: PathBuf,
+    /// Where the servers keep their data and logs [default: .souk/test in the
+    /// checkout].
+    #[arg(long)]
+    dir: Option<PathBuf>,
 
     /// Also make these databases, empty.
     #[arg(long = "database", value_name = "NAME")]
@@ -43,7 +45,7 @@ impl RunWithServers {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
         let start = Servers::start(ServersOptions {
-            dir: self.dir,
+            dir: checkout::place(self.dir.as_deref(), "test"),
             ports: Ports::Free,
             keep_data: false,
             durable: false,

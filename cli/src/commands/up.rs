@@ -1,6 +1,6 @@
 //! `souk up`: the whole shop on this machine, until Ctrl-C.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use clap::Args;
 use super::restarts::Restarts;
 use super::seed;
 use super::signals::Signals;
-use crate::stack::{MeilisearchAt, Ports, Progress, SearchEngine, Stack, StackOptions};
+use crate::checkout;
+use crate::stack::{MeilisearchAt, Ports, Progress, SearchEngine, Stack, StackOptions, Staff};
 
 /// Starts the whole shop on this machine and runs it until Ctrl-C.
 ///
@@ -17,13 +18,15 @@ use crate::stack::{MeilisearchAt, Ports, Progress, SearchEngine, Stack, StackOpt
 /// An empty shop is filled with the products that come with Souk.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// Where data, logs and certificates are kept.
-    #[arg(long, default_value = ".souk/up")]
-    dir: PathBuf,
+    /// Where data, logs and certificates are kept [default: .souk/up in the
+    /// checkout].
+    #[arg(long)]
+    dir: Option<PathBuf>,
 
-    /// The folder that mail is written to, unless an SMTP server is given.
-    #[arg(long, default_value = ".souk/mail")]
-    mail_dir: PathBuf,
+    /// The folder that mail is written to, unless an SMTP server is given
+    /// [default: .souk/mail in the checkout].
+    #[arg(long)]
+    mail_dir: Option<PathBuf>,
 
     /// The edge's port with TLS.
     #[arg(long, default_value_t = Ports::HTTPS, value_parser = clap::value_parser!(u16).range(1..))]
@@ -107,7 +110,7 @@ impl Up {
 
     fn options(&self) -> StackOptions {
         StackOptions {
-            dir: self.dir.clone(),
+            dir: checkout::place(self.dir.as_deref(), "up"),
             ports: Ports::Fixed {
                 https: self.https_port,
                 http: self.http_port,
@@ -116,7 +119,7 @@ impl Up {
             keep_data: true,
             durable: true,
             smtp: self.smtp.clone(),
-            mail_dir: Some(self.mail_dir.clone()),
+            mail_dir: Some(checkout::place(self.mail_dir.as_deref(), "mail")),
             meilisearch: self.meili_url.clone().map(|url| MeilisearchAt {
                 url,
                 key: self.meili_key.clone(),
@@ -137,15 +140,24 @@ impl Up {
         println!(
             "staff: {}, password in {}; a token: bin/souk token",
             stack.staff().email,
-            self.dir.join(crate::stack::Staff::FILE).display()
+            shown(&stack.dir().join(Staff::FILE))
         );
         match &self.smtp {
             Some(url) => println!("mail: {url}"),
-            None => println!("mail: {}", self.mail_dir.display()),
+            None => println!("mail: {}", shown(stack.mail_dir())),
         }
-        println!("logs: {}", self.dir.join("logs").display());
-        println!("certificate: {}", self.dir.join("tls/ca.pem").display());
+        println!("logs: {}", shown(&stack.dir().join("logs")));
+        println!("certificate: {}", shown(stack.ca_file()));
         println!("plain http: {}", stack.edge_http_url());
         println!("souk is up: {}", stack.edge_url());
     }
+}
+
+/// A path for people: short where they are.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

@@ -29,8 +29,9 @@ impl Ports {
     pub const HTTPS: u16 = 8443;
     /// The edge's port without TLS in `souk up`.
     pub const HTTP: u16 = 8480;
-    /// The first of the others in `souk up`.
-    pub const BASE: u16 = 54330;
+    /// The first of the others in `souk up`: below the range from which Linux
+    /// takes the ports of outgoing connections, which could sit on one.
+    pub const BASE: u16 = 18430;
     /// The highest base whose ports all exist.
     pub const HIGHEST_BASE: u16 = u16::MAX - 30;
 }
@@ -146,9 +147,9 @@ mod tests {
     #[test]
     fn the_documented_ports_are_those_of_the_documented_base() {
         let ports = PortMap::fixed(Ports::HTTPS, Ports::HTTP, Ports::BASE);
-        assert_eq!(ports.grpc(Process::Identity).unwrap(), 54340);
-        assert_eq!(ports.grpc(Process::Notify).unwrap(), 54344);
-        assert_eq!(ports.admin(Process::Edge).unwrap(), 54355);
+        assert_eq!(ports.grpc(Process::Identity).unwrap(), 18440);
+        assert_eq!(ports.grpc(Process::Notify).unwrap(), 18444);
+        assert_eq!(ports.admin(Process::Edge).unwrap(), 18455);
         assert!(ports.grpc(Process::Redis).is_err());
     }
 }

@@ -78,6 +78,7 @@ impl Stack {
         let tls = Tls::of(&dir)?;
         let mail_dir = options.mail_dir.clone().unwrap_or_else(|| dir.join("mail"));
         private_dir(&mail_dir)?;
+        let mail_dir = std::path::absolute(mail_dir)?;
         let settings = Settings {
             servers: &servers,
             options: &options,
