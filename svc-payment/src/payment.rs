@@ -1,0 +1,299 @@
+//! The payment: one charge for one order, and what may become of it. No async,
+//! no clock, no SQL.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use svc_kit::{id::AccountId, money::Money};
+
+use crate::provider::{Decline, FoundCharge};
+
+svc_kit::id!(
+    /// An order of svc-order.
+    pub struct OrderId
+);
+
+svc_kit::id!(
+    /// A payment; also the provider's idempotency key.
+    pub struct PaymentId
+);
+
+/// A charge that the provider does not know of this long after it was last
+/// sent will not turn up any more. Longer than a call may take, with what the
+/// network may add.
+pub const SETTLED_AFTER: Duration = Duration::from_mins(1);
+
+/// Where a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// To be charged, or the provider's answer is not known yet.
+    Requested,
+    /// The provider has the money.
+    Captured,
+    /// The provider will not take the money.
+    Failed,
+    /// Never charged: the order was cancelled first.
+    Cancelled,
+    /// The customer has the money back.
+    Refunded,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Requested, Self::Captured, Self::Failed, Self::Cancelled, Self::Refunded];
+
+    /// As it is stored and logged.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Captured => "captured",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("status '{text}' is unknown"))
+    }
+}
+
+/// What the provider is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// To take the money.
+    Charge,
+    /// Whether it has taken it.
+    LookUp,
+}
+
+impl Call {
+    /// As it is stored and logged.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::LookUp => "look_up",
+        }
+    }
+}
+
+/// The provider's token for the customer's means of payment. It never shows
+/// itself in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PaymentToken(String);
+
+impl PaymentToken {
+    /// A token as it came or was stored.
+    pub fn new(token: String) -> Self {
+        Self(token)
+    }
+
+    /// The text itself. Whoever calls this must not print it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PaymentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// One charge for one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Its own id.
+    pub id: PaymentId,
+    /// For which order.
+    pub order_id: OrderId,
+    /// Who pays.
+    pub account_id: AccountId,
+    /// Where it stands.
+    pub status: Status,
+    /// How much.
+    pub amount: Money,
+    /// How much of it went back.
+    pub refunded: Money,
+    /// Why it failed, stable upper-snake: "PAYMENT_DECLINED".
+    pub failure_reason: Option<String>,
+    /// How often the provider was asked about it.
+    pub attempts: u32,
+    /// When it was last asked to take the money.
+    pub last_charge_time: Option<DateTime<Utc>>,
+    /// When it was requested.
+    pub create_time: DateTime<Utc>,
+}
+
+/// What a cancelled order means for its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Cancelled {
+    /// It was never sent to the provider, and never will be.
+    BeforeCharge,
+    /// It may be at the provider; what comes of it decides.
+    InFlight,
+    /// The money must go back.
+    MustRefund,
+    /// There is nothing to undo.
+    Nothing,
+}
+
+/// When the provider is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At once.
+    Now,
+    /// Not before.
+    At(DateTime<Utc>),
+    /// After a pause that grows with the attempts.
+    AfterPause,
+}
+
+/// What follows from the provider's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Next {
+    /// The money is ours; if `refund`, nobody wants it any more and it must go
+    /// back.
+    Capture {
+        /// Whether it must go back.
+        refund: bool,
+    },
+    /// The money will not come.
+    Fail(Decline),
+    /// The order was cancelled and the charge never happened.
+    Cancel,
+    /// It is not known yet.
+    Ask(Call, When),
+    /// It is known already, or somebody else is asking.
+    Nothing,
+}
+
+impl Payment {
+    /// The order was cancelled.
+    pub fn cancelled(&self) -> Cancelled {
+        match self.status {
+            Status::Requested if self.attempts == 0 => Cancelled::BeforeCharge,
+            Status::Requested => Cancelled::InFlight,
+            Status::Captured => Cancelled::MustRefund,
+            Status::Failed | Status::Cancelled | Status::Refunded => Cancelled::Nothing,
+        }
+    }
+
+    /// The provider has answered the attempt of this number. Money that was
+    /// taken is a fact, whatever we believed and whoever asked; everything else
+    /// counts only from who asked last.
+    pub fn answered(
+        &self,
+        attempt: u32,
+        answer: &FoundCharge,
+        order_cancelled: bool,
+        now: DateTime<Utc>,
+    ) -> Next {
+        let latest = attempt == self.attempts;
+        match (self.status, answer) {
+            (Status::Captured | Status::Refunded, _) => Next::Nothing,
+            (Status::Failed | Status::Cancelled, FoundCharge::Captured) => {
+                Next::Capture { refund: true }
+            }
+            (Status::Failed | Status::Cancelled, _) => Next::Nothing,
+            (Status::Requested, FoundCharge::Captured) => {
+                Next::Capture { refund: order_cancelled }
+            }
+            (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(*decline),
+            (Status::Requested, _) if !latest => Next::Nothing,
+            (Status::Requested, FoundCharge::Unknown) => Next::Ask(Call::LookUp, When::AfterPause),
+            (Status::Requested, FoundCharge::NotFound) if !order_cancelled => {
+                Next::Ask(Call::Charge, When::Now)
+            }
+            (Status::Requested, FoundCharge::NotFound) => match self.last_charge_time {
+                Some(charged) if now < charged + SETTLED_AFTER => {
+                    Next::Ask(Call::LookUp, When::At(charged + SETTLED_AFTER))
+                }
+                _ => Next::Cancel,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payment(status: Status, attempts: u32) -> Payment {
+        let eur = "EUR".parse().unwrap();
+        Payment {
+            id: PaymentId(uuid::Uuid::nil()),
+            order_id: OrderId(uuid::Uuid::nil()),
+            account_id: AccountId(uuid::Uuid::nil()),
+            status,
+            amount: Money::new(eur, 42_00),
+            refunded: Money::zero(eur),
+            failure_reason: None,
+            attempts,
+            last_charge_time: Some(at(0)),
+            create_time: at(0),
+        }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn only_a_payment_that_was_never_sent_is_dropped_at_once() {
+        assert_eq!(payment(Status::Requested, 0).cancelled(), Cancelled::BeforeCharge);
+        assert_eq!(payment(Status::Requested, 1).cancelled(), Cancelled::InFlight);
+        assert_eq!(payment(Status::Captured, 1).cancelled(), Cancelled::MustRefund);
+        assert_eq!(payment(Status::Refunded, 1).cancelled(), Cancelled::Nothing);
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_never_taken_for_another() {
+        for cancelled in [false, true] {
+            assert_eq!(
+                payment(Status::Requested, 3).answered(3, &FoundCharge::Unknown, cancelled, at(999)),
+                Next::Ask(Call::LookUp, When::AfterPause)
+            );
+        }
+    }
+
+    #[test]
+    fn a_charge_that_may_still_arrive_is_not_given_up() {
+        let payment = payment(Status::Requested, 2);
+        assert_eq!(
+            payment.answered(2, &FoundCharge::NotFound, true, at(1)),
+            Next::Ask(Call::LookUp, When::At(at(0) + SETTLED_AFTER))
+        );
+        assert_eq!(payment.answered(2, &FoundCharge::NotFound, true, at(60)), Next::Cancel);
+    }
+
+    #[test]
+    fn money_that_came_after_all_goes_back() {
+        for status in [Status::Failed, Status::Cancelled] {
+            assert_eq!(
+                payment(status, 2).answered(1, &FoundCharge::Captured, false, at(0)),
+                Next::Capture { refund: true }
+            );
+        }
+    }
+
+    #[test]
+    fn whoever_did_not_ask_last_reschedules_nothing() {
+        for answer in [FoundCharge::Unknown, FoundCharge::NotFound] {
+            assert_eq!(
+                payment(Status::Requested, 2).answered(1, &answer, true, at(999)),
+                Next::Nothing
+            );
+        }
+    }
+}
