@@ -179,6 +179,12 @@ pub enum Next {
 }
 
 impl Payment {
+    /// Whether both are the same request, whatever became of it.
+    pub fn is_same_request(&self, other: &Self) -> bool {
+        (self.id, self.order_id, self.account_id, self.amount)
+            == (other.id, other.order_id, other.account_id, other.amount)
+    }
+
     /// The order was cancelled.
     pub fn cancelled(&self) -> Cancelled {
         match self.status {
@@ -195,7 +201,7 @@ impl Payment {
     pub fn answered(
         &self,
         attempt: u32,
-        answer: &FoundCharge,
+        answer: FoundCharge,
         order_cancelled: bool,
         now: DateTime<Utc>,
     ) -> Next {
@@ -209,7 +215,7 @@ impl Payment {
             (Status::Requested, FoundCharge::Captured) => {
                 Next::Capture { refund: order_cancelled }
             }
-            (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(*decline),
+            (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
             (Status::Requested, _) if !latest => Next::Nothing,
             (Status::Requested, FoundCharge::Unknown) => Next::Ask(Call::LookUp, When::AfterPause),
             (Status::Requested, FoundCharge::NotFound) if !order_cancelled => {
@@ -261,7 +267,7 @@ mod tests {
     fn an_unknown_outcome_is_never_taken_for_another() {
         for cancelled in [false, true] {
             assert_eq!(
-                payment(Status::Requested, 3).answered(3, &FoundCharge::Unknown, cancelled, at(999)),
+                payment(Status::Requested, 3).answered(3, FoundCharge::Unknown, cancelled, at(999)),
                 Next::Ask(Call::LookUp, When::AfterPause)
             );
         }
@@ -271,17 +277,17 @@ mod tests {
     fn a_charge_that_may_still_arrive_is_not_given_up() {
         let payment = payment(Status::Requested, 2);
         assert_eq!(
-            payment.answered(2, &FoundCharge::NotFound, true, at(1)),
+            payment.answered(2, FoundCharge::NotFound, true, at(1)),
             Next::Ask(Call::LookUp, When::At(at(0) + SETTLED_AFTER))
         );
-        assert_eq!(payment.answered(2, &FoundCharge::NotFound, true, at(60)), Next::Cancel);
+        assert_eq!(payment.answered(2, FoundCharge::NotFound, true, at(60)), Next::Cancel);
     }
 
     #[test]
     fn money_that_came_after_all_goes_back() {
         for status in [Status::Failed, Status::Cancelled] {
             assert_eq!(
-                payment(status, 2).answered(1, &FoundCharge::Captured, false, at(0)),
+                payment(status, 2).answered(1, FoundCharge::Captured, false, at(0)),
                 Next::Capture { refund: true }
             );
         }
@@ -291,7 +297,7 @@ mod tests {
     fn whoever_did_not_ask_last_reschedules_nothing() {
         for answer in [FoundCharge::Unknown, FoundCharge::NotFound] {
             assert_eq!(
-                payment(Status::Requested, 2).answered(1, &answer, true, at(999)),
+                payment(Status::Requested, 2).answered(1, answer, true, at(999)),
                 Next::Nothing
             );
         }

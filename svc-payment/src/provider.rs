@@ -3,10 +3,15 @@
 
 pub mod sandbox;
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use svc_kit::money::Money;
+use prometheus::IntCounterVec;
+use svc_kit::{metrics, money::Money};
 
 use crate::{
     payment::{PaymentId, PaymentToken},
@@ -16,6 +21,19 @@ use crate::{
 /// How long one call to the provider may take; after that its outcome is
 /// unknown.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+
+static CALLS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counter(
+        "payment_provider_calls_total",
+        "Calls to the payment provider, by call and answer.",
+        &["call", "answer"],
+    )
+});
+
+/// Counts an answer.
+pub(crate) fn count(call: &str, answer: &str) {
+    CALLS.with_label_values(&[call, answer]).inc();
+}
 
 /// Why a provider will not take the money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

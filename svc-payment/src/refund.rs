@@ -107,7 +107,7 @@ pub enum Next {
 
 impl Refund {
     /// The provider has answered the attempt of this number.
-    pub fn answered(&self, attempt: u32, answer: &FoundRefund) -> Next {
+    pub fn answered(&self, attempt: u32, answer: FoundRefund) -> Next {
         let latest = attempt == self.attempts;
         match (self.status, answer) {
             (Status::Refunded, _) => Next::Nothing,
