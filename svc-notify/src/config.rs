@@ -43,6 +43,10 @@ pub struct MailConfig {
     #[arg(long, env = "SOUK_MAIL_DIR")]
     pub mail_dir: Option<PathBuf>,
     /// Who the mails are from: "Souk <shop@example.com>".
-    #[arg(long, env = "SOUK_MAIL_FROM", default_value = "Souk <shop@souk.example>")]
+    #[arg(
+        long,
+        env = "SOUK_MAIL_FROM",
+        default_value = "Souk <shop@souk.example>"
+    )]
     pub mail_from: String,
 }

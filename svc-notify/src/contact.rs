@@ -32,7 +32,11 @@ impl Contact {
         if email.is_empty() || email.len() > MAX_EMAIL_LEN || email.contains(char::is_control) {
             return Err(Invalid::new("email", "must be an address"));
         }
-        Ok(Self { account_id, email, display_name: one_line(name) })
+        Ok(Self {
+            account_id,
+            email,
+            display_name: one_line(name),
+        })
     }
 }
 
@@ -41,11 +45,23 @@ impl Contact {
 fn one_line(name: &str) -> String {
     let harmless: String = name
         .chars()
-        .map(|c| if c.is_control() || is_line_separator(c) { ' ' } else { c })
+        .map(|c| {
+            if c.is_control() || is_line_separator(c) {
+                ' '
+            } else {
+                c
+            }
+        })
         .filter(|c| !is_bidi_control(*c))
         .collect();
     let words: Vec<_> = harmless.split_whitespace().collect();
-    words.join(" ").chars().take(MAX_NAME_CHARS).collect::<String>().trim_end().to_owned()
+    words
+        .join(" ")
+        .chars()
+        .take(MAX_NAME_CHARS)
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
 }
 
 fn is_line_separator(c: char) -> bool {
@@ -59,7 +75,9 @@ fn is_bidi_control(c: char) -> bool {
 
 impl fmt::Debug for Contact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Contact").field("account_id", &self.account_id).finish_non_exhaustive()
+        f.debug_struct("Contact")
+            .field("account_id", &self.account_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,12 +89,17 @@ mod tests {
 
     fn named(name: &str) -> String {
         let account_id = AccountId(Uuid::nil());
-        Contact::new(account_id, "a@example.com".to_owned(), name).unwrap().display_name
+        Contact::new(account_id, "a@example.com".to_owned(), name)
+            .unwrap()
+            .display_name
     }
 
     #[test]
     fn a_name_is_one_line() {
-        assert_eq!(named("Eve\r\nBcc: all@example.com"), "Eve Bcc: all@example.com");
+        assert_eq!(
+            named("Eve\r\nBcc: all@example.com"),
+            "Eve Bcc: all@example.com"
+        );
         assert_eq!(named("  Ana \t\0 María\u{2028}Ñu  "), "Ana María Ñu");
         assert_eq!(named("\u{202e}gnp.exe"), "gnp.exe");
         assert_eq!(named("\r\n"), "");

@@ -98,14 +98,23 @@ impl Templates {
 fn facts(notice: &Notice, name: &str) -> Result<Value, LetterError> {
     Ok(match notice {
         Notice::Welcome { .. } => context! { name },
-        Notice::OrderConfirmed { order_id, items, total } => context! {
+        Notice::OrderConfirmed {
+            order_id,
+            items,
+            total,
+        } => context! {
             name,
             order_id => order_id.to_string(),
             order_number => order_number(*order_id),
             items,
             total => amount::written(Money::try_from(total)?),
         },
-        Notice::OrderCancelled { order_id, total, reason, was_confirmed } => {
+        Notice::OrderCancelled {
+            order_id,
+            total,
+            reason,
+            was_confirmed,
+        } => {
             let total = amount::written(Money::try_from(total)?);
             context! {
                 name,
@@ -137,7 +146,10 @@ mod tests {
     }
 
     fn total(minor: i64) -> Total {
-        Total { currency: "EUR".to_owned(), minor }
+        Total {
+            currency: "EUR".to_owned(),
+            minor,
+        }
     }
 
     fn letter(notice: &Notice, name: &str) -> Letter {
@@ -146,13 +158,23 @@ mod tests {
 
     #[test]
     fn a_confirmation_names_the_order_and_the_amount() {
-        let notice =
-            Notice::OrderConfirmed { order_id: order_id(), items: 3, total: total(1_234_50) };
+        let notice = Notice::OrderConfirmed {
+            order_id: order_id(),
+            items: 3,
+            total: total(1_234_50),
+        };
         let letter = letter(&notice, "Ana");
         assert_eq!(letter.subject, "Your order 7C8D-9E0F is confirmed");
         assert!(letter.text.starts_with("Hello Ana,\n"), "{}", letter.text);
-        for part in ["3 items", "EUR 1,234.50", "0192f5a8-1b2c-7d3e-8f40-5a6b7c8d9e0f"] {
-            assert!(letter.text.contains(part) && letter.html.contains(part), "{part}");
+        for part in [
+            "3 items",
+            "EUR 1,234.50",
+            "0192f5a8-1b2c-7d3e-8f40-5a6b7c8d9e0f",
+        ] {
+            assert!(
+                letter.text.contains(part) && letter.html.contains(part),
+                "{part}"
+            );
         }
     }
 
@@ -170,14 +192,19 @@ mod tests {
         let declined = cancelled("PAYMENT_DECLINED", false);
         assert!(declined.contains("your card was declined.\nYou have not been charged."));
         let regretted = cancelled("CUSTOMER_CANCELLED", true);
-        assert!(regretted.contains("as you asked.\nThe EUR 42.00 that you paid"), "{regretted}");
+        assert!(
+            regretted.contains("as you asked.\nThe EUR 42.00 that you paid"),
+            "{regretted}"
+        );
         assert!(cancelled("STOCK_INSUFFICIENT", false).contains("out of stock"));
         assert!(cancelled("SOMETHING_NEW", false).contains("If you have been charged"));
     }
 
     #[test]
     fn a_name_cannot_write_html() {
-        let notice = Notice::Welcome { account_id: order_id() };
+        let notice = Notice::Welcome {
+            account_id: order_id(),
+        };
         let letter = letter(&notice, "<img src=x onerror=alert(1)>");
         assert!(letter.html.contains("&lt;img"), "{}", letter.html);
         assert!(!letter.html.contains("<img"));
@@ -185,7 +212,12 @@ mod tests {
 
     #[test]
     fn nobody_without_a_name_is_greeted_by_one() {
-        let letter = letter(&Notice::Welcome { account_id: order_id() }, "");
+        let letter = letter(
+            &Notice::Welcome {
+                account_id: order_id(),
+            },
+            "",
+        );
         assert!(letter.text.starts_with("Hello,\n"), "{}", letter.text);
     }
 }

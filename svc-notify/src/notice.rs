@@ -49,7 +49,10 @@ pub struct Total {
 
 impl From<Money> for Total {
     fn from(money: Money) -> Self {
-        Self { currency: money.currency.code().to_owned(), minor: money.minor }
+        Self {
+            currency: money.currency.code().to_owned(),
+            minor: money.minor,
+        }
     }
 }
 
@@ -85,8 +88,12 @@ impl Notice {
     /// announced.
     pub fn event_key(&self) -> String {
         let (Self::Welcome { account_id: about }
-        | Self::OrderConfirmed { order_id: about, .. }
-        | Self::OrderCancelled { order_id: about, .. }) = self;
+        | Self::OrderConfirmed {
+            order_id: about, ..
+        }
+        | Self::OrderCancelled {
+            order_id: about, ..
+        }) = self;
         event_key(self.template(), *about)
     }
 }

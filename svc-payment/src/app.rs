@@ -70,7 +70,12 @@ pub struct Process {
 impl App {
     /// Over a database with its tables.
     pub fn new(db: Db, provider: Arc<dyn Provider>, clock: Clock) -> Self {
-        Self { db, provider, clock, due: Due::default() }
+        Self {
+            db,
+            provider,
+            clock,
+            due: Due::default(),
+        }
     }
 
     /// Connects and brings the tables up to date.
@@ -93,7 +98,11 @@ impl App {
             }
         };
         let nats = Nats::connect(&config.nats).await?;
-        Ok(Process { app: Self::new(db, provider, clock), config, nats })
+        Ok(Process {
+            app: Self::new(db, provider, clock),
+            config,
+            nats,
+        })
     }
 }
 

@@ -43,9 +43,11 @@ pub async fn ask(app: &App, claimed: &Claimed) -> FoundCharge {
     let payment = &claimed.payment;
     let answer = async {
         match claimed.call {
-            Call::Charge => {
-                app.provider.charge(payment.id, payment.amount, &claimed.token).await.into()
-            }
+            Call::Charge => app
+                .provider
+                .charge(payment.id, payment.amount, &claimed.token)
+                .await
+                .into(),
             Call::LookUp => app.provider.look_up(payment.id).await,
         }
     };

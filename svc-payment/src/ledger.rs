@@ -24,8 +24,12 @@ pub enum Account {
 
 impl Account {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::CashAtProvider, Self::CustomerReceivable, Self::Refunds, Self::Revenue];
+    pub const ALL: [Self; 4] = [
+        Self::CashAtProvider,
+        Self::CustomerReceivable,
+        Self::Refunds,
+        Self::Revenue,
+    ];
 
     /// As it is stored and answered.
     pub fn as_str(self) -> &'static str {
@@ -118,7 +122,11 @@ impl Posting {
         };
         [
             posting(Kind::Sale, Account::CustomerReceivable, Account::Revenue),
-            posting(Kind::Settlement, Account::CashAtProvider, Account::CustomerReceivable),
+            posting(
+                Kind::Settlement,
+                Account::CashAtProvider,
+                Account::CustomerReceivable,
+            ),
         ]
     }
 

@@ -12,5 +12,7 @@ use crate::{
 /// # Errors
 /// [`Error::NotFound`] when none was requested yet.
 pub async fn look_up_payment(app: &App, order_id: OrderId) -> Result<Payment, Error> {
-    payments::of_order(app.db.writer(), order_id).await?.ok_or(Error::NotFound)
+    payments::of_order(app.db.writer(), order_id)
+        .await?
+        .ok_or(Error::NotFound)
 }

@@ -40,8 +40,13 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Requested, Self::Captured, Self::Failed, Self::Cancelled, Self::Refunded];
+    pub const ALL: [Self; 5] = [
+        Self::Requested,
+        Self::Captured,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Refunded,
+    ];
 
     /// As it is stored and logged.
     pub fn as_str(self) -> &'static str {
@@ -212,9 +217,9 @@ impl Payment {
                 Next::Capture { refund: true }
             }
             (Status::Failed | Status::Cancelled, _) => Next::Nothing,
-            (Status::Requested, FoundCharge::Captured) => {
-                Next::Capture { refund: order_cancelled }
-            }
+            (Status::Requested, FoundCharge::Captured) => Next::Capture {
+                refund: order_cancelled,
+            },
             (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
             (Status::Requested, _) if !latest => Next::Nothing,
             (Status::Requested, FoundCharge::Unknown) => Next::Ask(Call::LookUp, When::AfterPause),
@@ -257,9 +262,18 @@ mod tests {
 
     #[test]
     fn only_a_payment_that_was_never_sent_is_dropped_at_once() {
-        assert_eq!(payment(Status::Requested, 0).cancelled(), Cancelled::BeforeCharge);
-        assert_eq!(payment(Status::Requested, 1).cancelled(), Cancelled::InFlight);
-        assert_eq!(payment(Status::Captured, 1).cancelled(), Cancelled::MustRefund);
+        assert_eq!(
+            payment(Status::Requested, 0).cancelled(),
+            Cancelled::BeforeCharge
+        );
+        assert_eq!(
+            payment(Status::Requested, 1).cancelled(),
+            Cancelled::InFlight
+        );
+        assert_eq!(
+            payment(Status::Captured, 1).cancelled(),
+            Cancelled::MustRefund
+        );
         assert_eq!(payment(Status::Refunded, 1).cancelled(), Cancelled::Nothing);
     }
 
@@ -280,7 +294,10 @@ mod tests {
             payment.answered(2, FoundCharge::NotFound, true, at(1)),
             Next::Ask(Call::LookUp, When::At(at(0) + SETTLED_AFTER))
         );
-        assert_eq!(payment.answered(2, FoundCharge::NotFound, true, at(60)), Next::Cancel);
+        assert_eq!(
+            payment.answered(2, FoundCharge::NotFound, true, at(60)),
+            Next::Cancel
+        );
     }
 
     #[test]

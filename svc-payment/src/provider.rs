@@ -3,11 +3,7 @@
 
 pub mod sandbox;
 
-use std::{
-    str::FromStr,
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{str::FromStr, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use prometheus::IntCounterVec;

@@ -71,9 +71,11 @@ pub async fn ask(app: &App, claimed: &Claimed) -> FoundRefund {
     let refund = &claimed.refund;
     let answer = async {
         match claimed.call {
-            Call::Refund => {
-                app.provider.refund(refund.id, refund.payment_id, refund.amount).await.into()
-            }
+            Call::Refund => app
+                .provider
+                .refund(refund.id, refund.payment_id, refund.amount)
+                .await
+                .into(),
             Call::LookUp => app.provider.look_up_refund(refund.id).await,
         }
     };
@@ -84,7 +86,12 @@ pub async fn ask(app: &App, claimed: &Claimed) -> FoundRefund {
         Call::Refund => "refund",
         Call::LookUp => "look_up_refund",
     };
-    tracing::info!(call, attempt = refund.attempts, answer = answer.as_str(), "provider asked");
+    tracing::info!(
+        call,
+        attempt = refund.attempts,
+        answer = answer.as_str(),
+        "provider asked"
+    );
     provider::count(call, answer.as_str());
     answer
 }
@@ -124,7 +131,13 @@ async fn finish(app: &App, tx: &mut PgConnection, refund: &Refund) -> Result<(),
     let now = app.clock.now();
     refunds::finish(tx, refund.id, now).await?;
     payments::conclude(tx, refund.payment_id, Outcome::Refunded, now).await?;
-    ledger::post(tx, id::generate(&app.clock), &Posting::of_refund(refund), now).await?;
+    ledger::post(
+        tx,
+        id::generate(&app.clock),
+        &Posting::of_refund(refund),
+        now,
+    )
+    .await?;
     let refunded = event::PaymentRefunded {
         order_id: refund.order_id.to_string(),
         payment_id: refund.payment_id.to_string(),

@@ -42,7 +42,11 @@ pub async fn request_payment(
         id: command.payment_id,
         order_id: command.order_id,
         account_id: command.account_id,
-        status: if order_cancelled { Status::Cancelled } else { Status::Requested },
+        status: if order_cancelled {
+            Status::Cancelled
+        } else {
+            Status::Requested
+        },
         amount: command.amount,
         refunded: Money::zero(command.amount.currency),
         failure_reason: None,

@@ -20,7 +20,10 @@ fn read<T>(table: &'static str, text: &str) -> Result<T, StoreError>
 where
     T: std::str::FromStr<Err: ToString>,
 {
-    text.parse().map_err(|why: T::Err| StoreError::Corrupt { table, why: why.to_string() })
+    text.parse().map_err(|why: T::Err| StoreError::Corrupt {
+        table,
+        why: why.to_string(),
+    })
 }
 
 fn money(table: &'static str, currency: &str, minor: i64) -> Result<Money, StoreError> {
@@ -28,8 +31,10 @@ fn money(table: &'static str, currency: &str, minor: i64) -> Result<Money, Store
 }
 
 fn count(table: &'static str, count: i32) -> Result<u32, StoreError> {
-    u32::try_from(count)
-        .map_err(|_| StoreError::Corrupt { table, why: format!("{count} attempts") })
+    u32::try_from(count).map_err(|_| StoreError::Corrupt {
+        table,
+        why: format!("{count} attempts"),
+    })
 }
 
 /// How long who has claimed something may take with it. Longer than a call to

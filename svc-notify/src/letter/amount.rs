@@ -8,8 +8,12 @@ pub(super) fn written(money: Money) -> String {
     let Some((code, number)) = plain.split_once(' ') else {
         return plain;
     };
-    let (sign, number) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
-    let (whole, decimals) = number.split_once('.').map_or((number, None), |(w, d)| (w, Some(d)));
+    let (sign, number) = number
+        .strip_prefix('-')
+        .map_or(("", number), |rest| ("-", rest));
+    let (whole, decimals) = number
+        .split_once('.')
+        .map_or((number, None), |(w, d)| (w, Some(d)));
     let mut text = format!("{code} {sign}");
     for (index, digit) in whole.chars().enumerate() {
         if index > 0 && (whole.len() - index).is_multiple_of(3) {

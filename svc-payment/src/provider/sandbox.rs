@@ -62,13 +62,20 @@ impl Manner {
 impl Sandbox {
     /// With its records in the schema `sandbox` of this database.
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock, slow_answer: SLOW_ANSWER }
+        Self {
+            db,
+            clock,
+            slow_answer: SLOW_ANSWER,
+        }
     }
 
     /// With another pause before a slow answer.
     #[must_use]
     pub fn with_slow_answer(self, slow_answer: Duration) -> Self {
-        Self { slow_answer, ..self }
+        Self {
+            slow_answer,
+            ..self
+        }
     }
 
     async fn record_charge(
@@ -147,9 +154,9 @@ impl Provider for Sandbox {
         };
         match found.await {
             Ok(None) => FoundCharge::NotFound,
-            Ok(Some(charge)) => {
-                charge.decline.map_or(FoundCharge::Captured, FoundCharge::Declined)
-            }
+            Ok(Some(charge)) => charge
+                .decline
+                .map_or(FoundCharge::Captured, FoundCharge::Declined),
             Err(fault) => {
                 away(&fault);
                 FoundCharge::Unknown

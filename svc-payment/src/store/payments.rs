@@ -192,7 +192,11 @@ pub async fn claim_due(
             why: "no token to charge".to_owned(),
         })?;
         Ok(Claimed {
-            call: if row.charge { Call::Charge } else { Call::LookUp },
+            call: if row.charge {
+                Call::Charge
+            } else {
+                Call::LookUp
+            },
             token: PaymentToken::new(token),
             trace_parent: row.trace_parent,
             payment: Row {

@@ -106,7 +106,11 @@ pub async fn claim_due(
     .await?;
     row.map(|row| {
         Ok(Claimed {
-            call: if row.refund { Call::Refund } else { Call::LookUp },
+            call: if row.refund {
+                Call::Refund
+            } else {
+                Call::LookUp
+            },
             trace_parent: row.trace_parent,
             refund: Row {
                 id: row.id,

@@ -30,7 +30,10 @@ impl TryFrom<Row> for Charge {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
             amount: money(TABLE, &row.currency, row.amount_minor)?,
-            decline: row.decline_reason.map(|reason| read(TABLE, &reason)).transpose()?,
+            decline: row
+                .decline_reason
+                .map(|reason| read(TABLE, &reason))
+                .transpose()?,
         })
     }
 }

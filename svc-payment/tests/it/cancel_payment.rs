@@ -100,7 +100,11 @@ async fn a_charge_that_never_arrived_is_not_made_again_for_a_cancelled_order(poo
     shop.hear_cancelled(&request).await.unwrap();
     shop.clock.advance(SETTLED_AFTER / 2);
     shop.drain().await;
-    assert_eq!(shop.status(&request).await, Status::Requested, "it may still arrive");
+    assert_eq!(
+        shop.status(&request).await,
+        Status::Requested,
+        "it may still arrive"
+    );
 
     shop.settle().await;
 
@@ -118,7 +122,9 @@ async fn money_that_arrives_after_the_payment_was_given_up_goes_back(pool: PgPoo
     assert_eq!(shop.status(&request).await, Status::Cancelled);
 
     assert_eq!(ask(&shop.app, &late).await, FoundCharge::Captured);
-    conclude(&shop.app, &late, FoundCharge::Captured).await.unwrap();
+    conclude(&shop.app, &late, FoundCharge::Captured)
+        .await
+        .unwrap();
     shop.drain().await;
 
     assert_eq!(shop.status(&request).await, Status::Refunded);

@@ -50,7 +50,10 @@ async fn a_declined_token_fails_and_books_nothing(pool: PgPool) {
 
     shop.drain().await;
 
-    for (request, reason) in [(declined, "PAYMENT_DECLINED"), (unknown, "PAYMENT_TOKEN_INVALID")] {
+    for (request, reason) in [
+        (declined, "PAYMENT_DECLINED"),
+        (unknown, "PAYMENT_TOKEN_INVALID"),
+    ] {
         let payment = shop.payment(&request).await;
         assert_eq!(payment.status, Status::Failed);
         assert_eq!(payment.failure_reason.as_deref(), Some(reason));
@@ -99,7 +102,11 @@ async fn a_crash_before_the_provider_was_called_charges_once(pool: PgPool) {
     let claimed = begin(&shop.app).await.unwrap().unwrap();
     assert_eq!(claimed.call, Call::Charge);
     // Crash: the attempt is recorded, the provider knows nothing.
-    assert_eq!(shop.charge_step().await, Progress::Idle, "the lease keeps others away");
+    assert_eq!(
+        shop.charge_step().await,
+        Progress::Idle,
+        "the lease keeps others away"
+    );
     shop.settle().await;
 
     assert_eq!(shop.status(&request).await, Status::Captured);
@@ -169,7 +176,13 @@ async fn workers_beside_each_other_charge_each_payment_once(pool: PgPool) {
 async fn a_slow_payment_holds_up_no_other(pool: PgPool) {
     let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
-    let shop = Harness::with(pool, |sandbox| Arc::new(Held { sandbox, gate: held })).await;
+    let shop = Harness::with(pool, |sandbox| {
+        Arc::new(Held {
+            sandbox,
+            gate: held,
+        })
+    })
+    .await;
     let slow = shop.requested("tok_slow").await;
     shop.clock.advance(std::time::Duration::from_millis(1));
     let quick = shop.requested("tok_ok").await;
@@ -191,16 +204,21 @@ async fn a_slow_payment_holds_up_no_other(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn an_unknown_outcome_is_asked_for_until_it_is_known(pool: PgPool) {
     let shop = Harness::with(pool, |sandbox| {
-        Arc::new(Scripted::new(sandbox, [
-            FoundCharge::Unknown,
-            FoundCharge::Unknown,
-            FoundCharge::NotFound,
-        ]))
+        Arc::new(Scripted::new(
+            sandbox,
+            [
+                FoundCharge::Unknown,
+                FoundCharge::Unknown,
+                FoundCharge::NotFound,
+            ],
+        ))
     })
     .await;
     let request = shop.requested("tok_timeout").await;
 
-    for expected in ["charge", "look_up", "look_up", "look_up", "charge", "look_up"] {
+    for expected in [
+        "charge", "look_up", "look_up", "look_up", "charge", "look_up",
+    ] {
         let claimed = begin(&shop.app).await.unwrap().unwrap();
         assert_eq!(claimed.call.as_str(), expected);
         let answer = ask(&shop.app, &claimed).await;
@@ -221,7 +239,10 @@ struct Counting {
 
 impl Counting {
     fn new(sandbox: Sandbox) -> Self {
-        Self { sandbox, charges: Mutex::default() }
+        Self {
+            sandbox,
+            charges: Mutex::default(),
+        }
     }
 }
 
@@ -287,7 +308,11 @@ struct Scripted {
 
 impl Scripted {
     fn new(sandbox: Sandbox, look_ups: impl Into<VecDeque<FoundCharge>>) -> Self {
-        Self { sandbox, charges: AtomicU32::new(0), look_ups: Mutex::new(look_ups.into()) }
+        Self {
+            sandbox,
+            charges: AtomicU32::new(0),
+            look_ups: Mutex::new(look_ups.into()),
+        }
     }
 }
 

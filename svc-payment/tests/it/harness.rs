@@ -77,7 +77,13 @@ impl Harness {
         &self,
         event: &PaymentRequested,
     ) -> Result<Delivered, ConsumeError> {
-        self.hear(&OnPaymentRequested { app: self.app.clone() }, event.clone()).await
+        self.hear(
+            &OnPaymentRequested {
+                app: self.app.clone(),
+            },
+            event.clone(),
+        )
+        .await
     }
 
     pub(crate) async fn hear_cancelled(
@@ -90,7 +96,13 @@ impl Harness {
             reason: "CUSTOMER_CANCELLED".to_owned(),
             ..OrderCancelled::default()
         };
-        self.hear(&OnOrderCancelled { app: self.app.clone() }, event).await
+        self.hear(
+            &OnOrderCancelled {
+                app: self.app.clone(),
+            },
+            event,
+        )
+        .await
     }
 
     async fn hear<C: Consumer>(
@@ -102,13 +114,20 @@ impl Harness {
     }
 
     pub(crate) async fn charge_step(&self) -> Progress {
-        ChargeRequested { app: self.app.clone() }.step().await.unwrap()
+        ChargeRequested {
+            app: self.app.clone(),
+        }
+        .step()
+        .await
+        .unwrap()
     }
 
     /// Works until nothing is due any more.
     pub(crate) async fn drain(&self) {
         while self.charge_step().await == Progress::More {}
-        let refunds = RefundCaptured { app: self.app.clone() };
+        let refunds = RefundCaptured {
+            app: self.app.clone(),
+        };
         while refunds.step().await.unwrap() == Progress::More {}
     }
 
@@ -123,7 +142,10 @@ impl Harness {
 
     pub(crate) async fn payment(&self, request: &PaymentRequested) -> Payment {
         let order_id = request.order_id.parse().unwrap();
-        payments::of_order(&self.pool, order_id).await.unwrap().unwrap()
+        payments::of_order(&self.pool, order_id)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     pub(crate) async fn status(&self, request: &PaymentRequested) -> Status {
@@ -152,7 +174,11 @@ impl Harness {
     pub(crate) async fn books(&self, request: &PaymentRequested) -> Vec<(Account, i64)> {
         let order_id = request.order_id.parse().unwrap();
         let balances = ledger::balances(&self.pool, Some(order_id)).await.unwrap();
-        assert_eq!(balances.iter().map(|b| b.balance.minor).sum::<i64>(), 0, "{balances:?}");
+        assert_eq!(
+            balances.iter().map(|b| b.balance.minor).sum::<i64>(),
+            0,
+            "{balances:?}"
+        );
         balances
             .into_iter()
             .filter(|balance| balance.balance.minor != 0)

@@ -3,7 +3,8 @@ use svc_payment::{get_ledger::get_ledger, ledger::Account};
 
 use crate::harness::Harness;
 
-const TRANSACTION: &str = "INSERT INTO ledger_transactions (id, order_id, kind, source_id, create_time)
+const TRANSACTION: &str =
+    "INSERT INTO ledger_transactions (id, order_id, kind, source_id, create_time)
     VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002', 'sale',
             '00000000-0000-0000-0000-000000000003', now())";
 
@@ -30,7 +31,9 @@ async fn book(pool: &PgPool, lines: &[(&str, &str, i64)]) -> Result<(), sqlx::Er
     let mut tx = pool.begin().await?;
     sqlx::query(TRANSACTION).execute(&mut *tx).await?;
     if !lines.is_empty() {
-        sqlx::query(sqlx::AssertSqlSafe(entries(lines))).execute(&mut *tx).await?;
+        sqlx::query(sqlx::AssertSqlSafe(entries(lines)))
+            .execute(&mut *tx)
+            .await?;
     }
     tx.commit().await
 }
@@ -49,7 +52,12 @@ async fn the_database_takes_only_what_balances_in_each_currency(pool: PgPool) {
         let refused = refused.as_database_error().unwrap();
         assert_eq!(refused.constraint(), Some("ledger_balanced"), "{refused}");
     }
-    book(&shop.pool, &[("customer_receivable", "EUR", 1), ("revenue", "EUR", -1)]).await.unwrap();
+    book(
+        &shop.pool,
+        &[("customer_receivable", "EUR", 1), ("revenue", "EUR", -1)],
+    )
+    .await
+    .unwrap();
 }
 
 #[sqlx::test(migrations = false)]
@@ -67,7 +75,11 @@ async fn what_was_booked_is_never_changed_or_deleted(pool: PgPool) {
     ] {
         let refused = sqlx::query(sql).execute(&shop.pool).await.unwrap_err();
         let refused = refused.as_database_error().unwrap();
-        assert_eq!(refused.constraint(), Some("ledger_append_only"), "{sql}: {refused}");
+        assert_eq!(
+            refused.constraint(),
+            Some("ledger_append_only"),
+            "{sql}: {refused}"
+        );
     }
 }
 
@@ -82,7 +94,13 @@ async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
     shop.drain().await;
 
     let all = get_ledger(&shop.app, None).await.unwrap();
-    let of = |account| all.iter().find(|b| b.account == account).unwrap().balance.minor;
+    let of = |account| {
+        all.iter()
+            .find(|b| b.account == account)
+            .unwrap()
+            .balance
+            .minor
+    };
     assert_eq!(of(Account::CashAtProvider), 42_00);
     assert_eq!(of(Account::CustomerReceivable), 0);
     assert_eq!(of(Account::Revenue), -84_00);
@@ -91,5 +109,9 @@ async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
     let order_id = cancelled.order_id.parse().unwrap();
     let of_order = get_ledger(&shop.app, Some(order_id)).await.unwrap();
     assert_eq!(of_order.iter().map(|b| b.balance.minor).sum::<i64>(), 0);
-    assert!(of_order.iter().all(|b| b.account != Account::CashAtProvider || b.balance.minor == 0));
+    assert!(
+        of_order
+            .iter()
+            .all(|b| b.account != Account::CashAtProvider || b.balance.minor == 0)
+    );
 }

@@ -17,7 +17,10 @@ async fn a_crash_before_the_provider_was_asked_refunds_once(pool: PgPool) {
     shop.hear_cancelled(&request).await.unwrap();
 
     begin(&shop.app).await.unwrap().unwrap();
-    assert!(begin(&shop.app).await.unwrap().is_none(), "the lease keeps others away");
+    assert!(
+        begin(&shop.app).await.unwrap().is_none(),
+        "the lease keeps others away"
+    );
     shop.settle().await;
 
     assert_eq!(shop.status(&request).await, Status::Refunded);
@@ -36,7 +39,9 @@ async fn a_crash_before_the_refund_was_recorded_refunds_once(pool: PgPool) {
     assert_eq!(ask(&shop.app, &late).await, FoundRefund::Refunded);
     shop.settle().await;
     // Whoever was slow comes back with its answer after all.
-    conclude(&shop.app, &late, FoundRefund::Refunded).await.unwrap();
+    conclude(&shop.app, &late, FoundRefund::Refunded)
+        .await
+        .unwrap();
 
     assert_eq!(shop.status(&request).await, Status::Refunded);
     assert_eq!(shop.at_sandbox(&request).await, (1, 1));
@@ -54,6 +59,9 @@ async fn the_database_refuses_to_give_back_more_than_was_captured(pool: PgPool) 
         .await
         .unwrap_err();
 
-    assert!(refused.to_string().contains("payments_refunded"), "{refused}");
+    assert!(
+        refused.to_string().contains("payments_refunded"),
+        "{refused}"
+    );
     assert_eq!(shop.status(&request).await, Status::Captured);
 }

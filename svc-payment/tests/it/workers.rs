@@ -26,11 +26,25 @@ async fn a_commit_wakes_the_workers_at_once(pool: PgPool) {
     let workers = vec![due.charges.clone(), due.refunds.clone()];
     tasks.spawn(wake::run(shop.app.db.clone(), workers, shutdown.clone()));
     for _ in 0..3 {
-        let worker = ChargeRequested { app: shop.app.clone() };
-        tasks.spawn(job::run(worker, NEVER, Some(due.charges.clone()), shutdown.clone()));
+        let worker = ChargeRequested {
+            app: shop.app.clone(),
+        };
+        tasks.spawn(job::run(
+            worker,
+            NEVER,
+            Some(due.charges.clone()),
+            shutdown.clone(),
+        ));
     }
-    let worker = RefundCaptured { app: shop.app.clone() };
-    tasks.spawn(job::run(worker, NEVER, Some(due.refunds.clone()), shutdown.clone()));
+    let worker = RefundCaptured {
+        app: shop.app.clone(),
+    };
+    tasks.spawn(job::run(
+        worker,
+        NEVER,
+        Some(due.refunds.clone()),
+        shutdown.clone(),
+    ));
     listening(&shop).await;
 
     let request = shop.requested("tok_ok").await;
