@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::LEASE;
 use crate::{
     contact::Contact,
-    delivery::{Delivery, DeliveryId},
+    delivery::{Delivery, DeliveryId, Status, Template},
     notice::Notice,
 };
 
@@ -17,6 +17,7 @@ const TABLE: &str = "deliveries";
 /// The one channel there is.
 const EMAIL: &str = "email";
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn corrupt(why: impl ToString) -> StoreError {
     StoreError::Corrupt {
         table: TABLE,
@@ -44,10 +45,10 @@ impl TryFrom<Row> for Delivery {
         Ok(Self {
             id: DeliveryId(row.id),
             account_id: AccountId(row.account_id),
-            template: row.template.parse().map_err(corrupt::<String>)?,
+            template: row.template.parse::<Template>().map_err(corrupt)?,
             order_id: row.order_id,
             subject: row.subject,
-            status: row.status.parse().map_err(corrupt::<String>)?,
+            status: row.status.parse::<Status>().map_err(corrupt)?,
             attempts: u32::try_from(row.attempts).map_err(corrupt)?,
             last_error: row.last_error,
             create_time: row.create_time,

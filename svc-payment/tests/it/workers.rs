@@ -64,7 +64,8 @@ async fn listening(shop: &Harness) {
     loop {
         let listeners: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND query ILIKE 'LISTEN%payment_due%'",
+             WHERE datname = current_database() AND state = 'idle'
+               AND query ILIKE 'LISTEN%payment_due%'",
         )
         .fetch_one(&shop.pool)
         .await
