@@ -1,1 +1,35 @@
-//! To come.
+//! svc-payment: charges, refunds, and the ledger that remembers them.
+//!
+//! A charge is recorded, committed, and only then asked of the provider; its
+//! outcome is written with balanced ledger entries in one transaction. What the
+//! provider has done is never guessed.
+
+pub mod payment;
+pub mod refund;
+
+pub mod ledger;
+
+pub mod provider;
+
+mod backoff;
+pub mod error;
+
+pub mod store;
+
+pub mod cancel_payment;
+pub mod charge_payment;
+pub mod get_ledger;
+pub mod get_payment;
+pub mod look_up_payment;
+pub mod refund_payment;
+pub mod request_payment;
+
+pub mod consumers;
+pub mod grpc;
+pub mod jobs;
+
+pub mod app;
+pub mod config;
+
+/// The tables of this service.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();

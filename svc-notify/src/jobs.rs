@@ -1,0 +1,14 @@
+//! Workers without input. Several run beside each other, each with one message
+//! at a time, so that a slow mail server holds up few.
+
+mod send_queued;
+
+use std::time::Duration;
+
+pub use send_queued::SendQueued;
+
+/// How many messages are sent at once by one process.
+pub const SEND_WORKERS: usize = 8;
+
+/// How often a worker looks that nobody has woken.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,158 @@
+//! What the use cases work with, and the process around it: built first, run
+//! until stopped.
+
+use std::{fmt, sync::Arc};
+
+use anyhow::Context as _;
+use proto::souk::payment::v1::payment_service_server::PaymentServiceServer;
+use svc_kit::{
+    Shutdown,
+    auth::Verifier,
+    clock::Clock,
+    consumer::Consumers,
+    db::{self, Db, DbConfig},
+    inbox, job,
+    nats::Nats,
+    outbox::Relay,
+    server::Server,
+};
+use tokio::{sync::Notify, task::JoinSet};
+
+use crate::{
+    MIGRATIONS,
+    config::{Config, ProviderName},
+    consumers::{OnOrderCancelled, OnPaymentRequested},
+    grpc::Grpc,
+    jobs::{CHARGE_WORKERS, ChargeRequested, LOOK_EVERY, REFUND_WORKERS, RefundCaptured},
+    provider::{
+        Provider,
+        sandbox::{self, Sandbox},
+    },
+    store::wake,
+};
+
+/// What the use cases work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The database of this service.
+    pub db: Db,
+    /// Who takes the money.
+    pub provider: Arc<dyn Provider>,
+    /// The time.
+    pub clock: Clock,
+    /// Wakes the workers.
+    pub due: Due,
+}
+
+/// Wakes the workers. Clones wake the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Due {
+    /// Those who charge.
+    pub charges: Arc<Notify>,
+    /// Those who refund.
+    pub refunds: Arc<Notify>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+/// A process that is ready to run.
+#[derive(Debug)]
+pub struct Process {
+    app: App,
+    config: Config,
+    nats: Nats,
+}
+
+impl App {
+    /// Over a database with its tables.
+    pub fn new(db: Db, provider: Arc<dyn Provider>, clock: Clock) -> Self {
+        Self {
+            db,
+            provider,
+            clock,
+            due: Due::default(),
+        }
+    }
+
+    /// Connects and brings the tables up to date.
+    ///
+    /// # Errors
+    /// When the database is not there or a migration fails.
+    pub async fn build(config: Config) -> anyhow::Result<Process> {
+        let clock = Clock::system();
+        let db = Db::connect(&config.db).await?;
+        db::migrate(&db, &MIGRATIONS).await?;
+        let provider: Arc<dyn Provider> = match config.payment_provider {
+            ProviderName::Sandbox => {
+                // Connections of its own: it plays an outside system.
+                let config = DbConfig {
+                    max_connections: sandbox::CONNECTIONS,
+                    reader_url: None,
+                    ..config.db.clone()
+                };
+                Arc::new(Sandbox::new(Db::connect(&config).await?, clock.clone()))
+            }
+        };
+        let nats = Nats::connect(&config.nats).await?;
+        Ok(Process {
+            app: Self::new(db, provider, clock),
+            config,
+            nats,
+        })
+    }
+}
+
+impl Process {
+    /// Runs server, relay, consumers and workers until told to stop, and lets
+    /// them finish what they do. If one of them fails, all stop.
+    ///
+    /// # Errors
+    /// Whatever the first of them failed of.
+    pub async fn run_until_stopped(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let Self { app, config, nats } = self;
+        let verifier = Verifier::new(&config.auth, app.clock.clone());
+        let db = app.db.clone();
+        let server = Server::new("svc-payment", &config.server, verifier)
+            .add_service(PaymentServiceServer::new(Grpc::new(app.clone())))
+            .ready("postgres", move || {
+                let db = db.clone();
+                async move { db.ping().await }
+            });
+        let consumers = Consumers::new(app.db.clone(), nats.clone(), app.clock.clone())
+            .add(OnPaymentRequested { app: app.clone() })
+            .add(OnOrderCancelled { app: app.clone() });
+        let relay = Relay::new(app.db.clone(), nats, app.clock.clone());
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server.serve(shutdown.clone()));
+        tasks.spawn(consumers.run(shutdown.clone()));
+        tasks.spawn(relay.run(shutdown.clone()));
+        let workers = vec![app.due.charges.clone(), app.due.refunds.clone()];
+        tasks.spawn(wake::run(app.db.clone(), workers, shutdown.clone()));
+        for _ in 0..CHARGE_WORKERS {
+            let worker = ChargeRequested { app: app.clone() };
+            let poke = Some(app.due.charges.clone());
+            tasks.spawn(job::run(worker, LOOK_EVERY, poke, shutdown.clone()));
+        }
+        for _ in 0..REFUND_WORKERS {
+            let worker = RefundCaptured { app: app.clone() };
+            let poke = Some(app.due.refunds.clone());
+            tasks.spawn(job::run(worker, LOOK_EVERY, poke, shutdown.clone()));
+        }
+        let prune = inbox::Prune::new(app.db.clone());
+        tasks.spawn(job::run(prune, inbox::PRUNE_EVERY, None, shutdown.clone()));
+
+        let mut outcome = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended.context("a task panicked").flatten() {
+                shutdown.stop();
+                outcome = outcome.and(Err(error));
+            }
+        }
+        outcome
+    }
+}

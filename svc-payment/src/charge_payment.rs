@@ -1,0 +1,149 @@
+//! Charges a payment in three steps, of which any may be the last one before a
+//! crash: record the attempt and commit; ask the provider, outside of any
+//! transaction; record the outcome. A step that got lost is made up for by the
+//! next attempt, which looks up before it charges again.
+
+use chrono::{DateTime, Utc};
+use proto::souk::event::v1 as event;
+use sqlx::PgConnection;
+use svc_kit::{id, outbox};
+
+use crate::{
+    app::App,
+    backoff,
+    error::Error,
+    ledger::Posting,
+    payment::{Call, Next, Payment, When},
+    provider::{self, Decline, FoundCharge},
+    refund_payment::request_refund,
+    store::{
+        checkouts, ledger,
+        payments::{self, Claimed, Outcome},
+        provider_calls::{self, CallKey},
+    },
+};
+
+/// Claims the payment that has been due for longest, and records the attempt.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let claimed = payments::claim_due(&mut tx, now).await?;
+    if let Some(claimed) = &claimed {
+        provider_calls::begin(&mut tx, key(claimed), claimed.call.as_str(), now).await?;
+    }
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// Asks the provider. No answer in time is an unknown outcome.
+pub async fn ask(app: &App, claimed: &Claimed) -> FoundCharge {
+    let payment = &claimed.payment;
+    let answer = async {
+        match claimed.call {
+            Call::Charge => app
+                .provider
+                .charge(payment.id, payment.amount, &claimed.token)
+                .await
+                .into(),
+            Call::LookUp => app.provider.look_up(payment.id).await,
+        }
+    };
+    let answer = tokio::time::timeout(provider::DEADLINE, answer)
+        .await
+        .unwrap_or(FoundCharge::Unknown);
+    tracing::info!(
+        call = claimed.call.as_str(),
+        attempt = payment.attempts,
+        answer = answer.as_str(),
+        "provider asked"
+    );
+    provider::count(claimed.call.as_str(), answer.as_str());
+    answer
+}
+
+/// Records what the provider has said, and what follows from it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundCharge) -> Result<(), Error> {
+    let now = app.clock.now();
+    let order_id = claimed.payment.order_id;
+    let mut tx = app.db.begin().await?;
+    let order_cancelled = checkouts::lock(&mut tx, order_id, now).await?;
+    let Some(payment) = payments::lock_of_order(&mut tx, order_id).await? else {
+        return Err(Error::NotFound);
+    };
+    provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
+    match payment.answered(claimed.payment.attempts, answer, order_cancelled, now) {
+        Next::Capture { refund } => capture(app, &mut tx, &payment, refund).await?,
+        Next::Fail(decline) => fail(app, &mut tx, &payment, decline).await?,
+        Next::Cancel => payments::conclude(&mut tx, payment.id, Outcome::Cancelled, now).await?,
+        Next::Ask(call, when) => {
+            let due_time = due(when, payment.attempts, now);
+            payments::ask_again(&mut tx, payment.id, call, due_time).await?;
+        }
+        Next::Nothing => {}
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn capture(
+    app: &App,
+    tx: &mut PgConnection,
+    payment: &Payment,
+    refund: bool,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    payments::conclude(tx, payment.id, Outcome::Captured, now).await?;
+    for posting in Posting::of_capture(payment) {
+        ledger::post(tx, id::generate(&app.clock), &posting, now).await?;
+    }
+    let captured = event::PaymentCaptured {
+        order_id: payment.order_id.to_string(),
+        payment_id: payment.id.to_string(),
+        amount: Some(payment.amount.into()),
+    };
+    outbox::put(tx, &captured, &app.clock).await?;
+    if refund {
+        request_refund(app, tx, payment).await?;
+    }
+    tracing::info!(refund, "payment captured");
+    Ok(())
+}
+
+async fn fail(
+    app: &App,
+    tx: &mut PgConnection,
+    payment: &Payment,
+    decline: Decline,
+) -> Result<(), Error> {
+    payments::conclude(tx, payment.id, Outcome::Failed(decline), app.clock.now()).await?;
+    let failed = event::PaymentFailed {
+        order_id: payment.order_id.to_string(),
+        payment_id: payment.id.to_string(),
+        reason: decline.reason().to_owned(),
+    };
+    outbox::put(tx, &failed, &app.clock).await?;
+    tracing::info!(reason = decline.reason(), "payment failed");
+    Ok(())
+}
+
+fn due(when: When, attempts: u32, now: DateTime<Utc>) -> DateTime<Utc> {
+    match when {
+        When::Now => now,
+        When::At(time) => time,
+        When::AfterPause => now + backoff::pause(attempts),
+    }
+}
+
+fn key(claimed: &Claimed) -> CallKey {
+    CallKey {
+        payment_id: claimed.payment.id,
+        refund_id: None,
+        number: claimed.payment.attempts,
+    }
+}

@@ -1,0 +1,26 @@
+//! What this service hears, one event a file.
+
+mod order_cancelled;
+mod payment_requested;
+
+use svc_kit::{consumer::ConsumeError, error::ServiceError as _};
+
+pub use order_cancelled::OnOrderCancelled;
+pub use payment_requested::OnPaymentRequested;
+
+use crate::error::Error;
+
+impl From<Error> for ConsumeError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Invalid(_) | Error::OtherPayment => Self::reject(error.reason()),
+            Error::NotFound => Self::retry(error),
+        }
+    }
+}
+
+/// A field of an event that cannot be used, and why, without its value.
+fn unusable(field: &str, why: impl std::fmt::Display) -> ConsumeError {
+    ConsumeError::reject(format!("{field}: {why}"))
+}

@@ -1,0 +1,59 @@
+//! What can go wrong in this service, and its kinds.
+
+use svc_kit::error::{Invalid, Kind, ServiceError, StoreError};
+
+/// An error of svc-payment.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field that cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The order has no payment, or not one of this caller.
+    #[error("there is no such payment")]
+    NotFound,
+    /// An order asks for a second, different payment.
+    #[error("the order has another payment")]
+    OtherPayment,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ServiceError for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) => Kind::Invalid,
+            Self::NotFound => Kind::NotFound,
+            Self::OtherPayment => Kind::Conflict,
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "FIELD_INVALID",
+            Self::NotFound => "PAYMENT_NOT_FOUND",
+            Self::OtherPayment => "PAYMENT_EXISTS",
+            Self::Store(error) => error.reason(),
+        }
+    }
+
+    fn violations(&self) -> Vec<Invalid> {
+        match self {
+            Self::Invalid(invalid) => vec![invalid.clone()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        svc_kit::error::status(error)
+    }
+}

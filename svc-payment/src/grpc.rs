@@ -1,0 +1,70 @@
+//! The methods: decode, call the use case, encode.
+
+mod convert;
+
+use proto::souk::payment::v1::{self as pb, payment_service_server::PaymentService};
+use svc_kit::{caller::Caller, id};
+use tonic::{Request, Response, Status};
+use tracing::{Span, field::Empty};
+
+use crate::{
+    app::App, get_ledger::get_ledger, get_payment::get_payment, look_up_payment::look_up_payment,
+    payment::OrderId,
+};
+
+/// The methods of `souk.payment.v1.PaymentService`.
+#[derive(Debug, Clone)]
+pub struct Grpc {
+    app: App,
+}
+
+impl Grpc {
+    /// The methods over this service.
+    pub fn new(app: App) -> Self {
+        Self { app }
+    }
+}
+
+/// Reads an order's id, and names it in the log once it is one.
+fn order_id(text: &str) -> Result<OrderId, Status> {
+    let order_id = id::parse("order_id", text)?;
+    Span::current().record("order_id", tracing::field::display(order_id));
+    Ok(order_id)
+}
+
+#[tonic::async_trait]
+impl PaymentService for Grpc {
+    #[tracing::instrument(name = "payment.get_payment", skip_all, fields(order_id = Empty))]
+    async fn get_payment(
+        &self,
+        request: Request<pb::GetPaymentRequest>,
+    ) -> Result<Response<pb::Payment>, Status> {
+        let caller = Caller::of(&request)?;
+        let order_id = order_id(&request.get_ref().order_id)?;
+        let payment = get_payment(&self.app, &caller, order_id).await?;
+        Ok(Response::new(payment.into()))
+    }
+
+    #[tracing::instrument(name = "payment.get_ledger", skip_all, fields(order_id = Empty))]
+    async fn get_ledger(
+        &self,
+        request: Request<pb::GetLedgerRequest>,
+    ) -> Result<Response<pb::Ledger>, Status> {
+        let order_id = match request.get_ref().order_id.as_str() {
+            "" => None,
+            text => Some(order_id(text)?),
+        };
+        let balances = get_ledger(&self.app, order_id).await?;
+        Ok(Response::new(balances.into_iter().collect()))
+    }
+
+    #[tracing::instrument(name = "payment.look_up_payment", skip_all, fields(order_id = Empty))]
+    async fn look_up_payment(
+        &self,
+        request: Request<pb::LookUpPaymentRequest>,
+    ) -> Result<Response<pb::Payment>, Status> {
+        let order_id = order_id(&request.get_ref().order_id)?;
+        let payment = look_up_payment(&self.app, order_id).await?;
+        Ok(Response::new(payment.into()))
+    }
+}

@@ -1,0 +1,240 @@
+//! The payment: one charge for one order, and what may become of it. No async,
+//! no clock, no SQL.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use svc_kit::{id::AccountId, money::Money};
+
+use crate::provider::{Decline, FoundCharge};
+
+svc_kit::id!(
+    /// An order of svc-order.
+    pub struct OrderId
+);
+
+svc_kit::id!(
+    /// A payment; also the provider's idempotency key.
+    pub struct PaymentId
+);
+
+/// A charge that the provider does not know of this long after it was last
+/// sent will not turn up any more. Longer than a call may take, with what the
+/// network may add.
+pub const SETTLED_AFTER: Duration = Duration::from_mins(1);
+
+/// Where a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// To be charged, or the provider's answer is not known yet.
+    Requested,
+    /// The provider has the money.
+    Captured,
+    /// The provider will not take the money.
+    Failed,
+    /// Never charged: the order was cancelled first.
+    Cancelled,
+    /// The customer has the money back.
+    Refunded,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Requested,
+        Self::Captured,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Refunded,
+    ];
+
+    /// As it is stored and logged.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Captured => "captured",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("status '{text}' is unknown"))
+    }
+}
+
+/// What the provider is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// To take the money.
+    Charge,
+    /// Whether it has taken it.
+    LookUp,
+}
+
+impl Call {
+    /// As it is stored and logged.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::LookUp => "look_up",
+        }
+    }
+}
+
+/// The provider's token for the customer's means of payment. It never shows
+/// itself in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PaymentToken(String);
+
+impl PaymentToken {
+    /// A token as it came or was stored.
+    pub fn new(token: String) -> Self {
+        Self(token)
+    }
+
+    /// The text itself. Whoever calls this must not print it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PaymentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// One charge for one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Its own id.
+    pub id: PaymentId,
+    /// For which order.
+    pub order_id: OrderId,
+    /// Who pays.
+    pub account_id: AccountId,
+    /// Where it stands.
+    pub status: Status,
+    /// How much.
+    pub amount: Money,
+    /// How much of it went back.
+    pub refunded: Money,
+    /// Why it failed, stable upper-snake: "PAYMENT_DECLINED".
+    pub failure_reason: Option<String>,
+    /// How often the provider was asked about it.
+    pub attempts: u32,
+    /// When it was last asked to take the money.
+    pub last_charge_time: Option<DateTime<Utc>>,
+    /// When it was requested.
+    pub create_time: DateTime<Utc>,
+}
+
+/// What a cancelled order means for its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Cancelled {
+    /// It was never sent to the provider, and never will be.
+    BeforeCharge,
+    /// It may be at the provider; what comes of it decides.
+    InFlight,
+    /// The money must go back.
+    MustRefund,
+    /// There is nothing to undo.
+    Nothing,
+}
+
+/// When the provider is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At once.
+    Now,
+    /// Not before.
+    At(DateTime<Utc>),
+    /// After a pause that grows with the attempts.
+    AfterPause,
+}
+
+/// What follows from the provider's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Next {
+    /// The money is ours; if `refund`, nobody wants it any more and it must go
+    /// back.
+    Capture {
+        /// Whether it must go back.
+        refund: bool,
+    },
+    /// The money will not come.
+    Fail(Decline),
+    /// The order was cancelled and the charge never happened.
+    Cancel,
+    /// It is not known yet.
+    Ask(Call, When),
+    /// It is known already, or somebody else is asking.
+    Nothing,
+}
+
+impl Payment {
+    /// Whether both are the same request, whatever became of it.
+    pub fn is_same_request(&self, other: &Self) -> bool {
+        (self.id, self.order_id, self.account_id, self.amount)
+            == (other.id, other.order_id, other.account_id, other.amount)
+    }
+
+    /// The order was cancelled.
+    pub fn cancelled(&self) -> Cancelled {
+        match self.status {
+            Status::Requested if self.attempts == 0 => Cancelled::BeforeCharge,
+            Status::Requested => Cancelled::InFlight,
+            Status::Captured => Cancelled::MustRefund,
+            Status::Failed | Status::Cancelled | Status::Refunded => Cancelled::Nothing,
+        }
+    }
+
+    /// The provider has answered the attempt of this number. Money that was
+    /// taken is a fact, whatever we believed and whoever asked; everything else
+    /// counts only from who asked last.
+    pub fn answered(
+        &self,
+        attempt: u32,
+        answer: FoundCharge,
+        order_cancelled: bool,
+        now: DateTime<Utc>,
+    ) -> Next {
+        let latest = attempt == self.attempts;
+        match (self.status, answer) {
+            (Status::Captured | Status::Refunded, _) => Next::Nothing,
+            (Status::Failed | Status::Cancelled, FoundCharge::Captured) => {
+                Next::Capture { refund: true }
+            }
+            (Status::Failed | Status::Cancelled, _) => Next::Nothing,
+            (Status::Requested, FoundCharge::Captured) => Next::Capture {
+                refund: order_cancelled,
+            },
+            (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
+            (Status::Requested, _) if !latest => Next::Nothing,
+            (Status::Requested, FoundCharge::Unknown) => Next::Ask(Call::LookUp, When::AfterPause),
+            (Status::Requested, FoundCharge::NotFound) if !order_cancelled => {
+                Next::Ask(Call::Charge, When::Now)
+            }
+            (Status::Requested, FoundCharge::NotFound) => match self.last_charge_time {
+                Some(charged) if now < charged + SETTLED_AFTER => {
+                    Next::Ask(Call::LookUp, When::At(charged + SETTLED_AFTER))
+                }
+                _ => Next::Cancel,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! The provider for development. It takes no money, answers by the token
+//! alone, and keeps its records over a restart as a real one would.
+//!
+//! | token | answer |
+//! | --- | --- |
+//! | `tok_ok` | captured |
+//! | `tok_declined` | declined, `PAYMENT_DECLINED` |
+//! | `tok_timeout` | the charge is made and the answer is lost: unknown, and a look-up finds it captured |
+//! | `tok_slow` | captured, and the answer takes [`SLOW_ANSWER`] |
+//! | any other | declined, `PAYMENT_TOKEN_INVALID` |
+//!
+//! It plays an outside system: its tables are touched over connections of its
+//! own, and never within a transaction of the service.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use svc_kit::{clock::Clock, db::Db, error, error::StoreError, money::Money};
+
+use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, Refunded};
+use crate::{
+    payment::{PaymentId, PaymentToken},
+    refund::RefundId,
+    store::sandbox as records,
+};
+
+/// How long the answer to `tok_slow` takes.
+pub const SLOW_ANSWER: Duration = Duration::from_secs(3);
+
+/// The most connections of the sandbox.
+pub const CONNECTIONS: u32 = 4;
+
+/// The provider for development.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    db: Db,
+    clock: Clock,
+    slow_answer: Duration,
+}
+
+/// How the sandbox treats a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Capture,
+    CaptureSlowly,
+    CaptureAndLoseTheAnswer,
+    Decline(Decline),
+}
+
+impl Manner {
+    fn of(token: &PaymentToken) -> Self {
+        match token.expose() {
+            "tok_ok" => Self::Capture,
+            "tok_slow" => Self::CaptureSlowly,
+            "tok_timeout" => Self::CaptureAndLoseTheAnswer,
+            "tok_declined" => Self::Decline(Decline::Declined),
+            _ => Self::Decline(Decline::TokenInvalid),
+        }
+    }
+}
+
+impl Sandbox {
+    /// With its records in the schema `sandbox` of this database.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self {
+            db,
+            clock,
+            slow_answer: SLOW_ANSWER,
+        }
+    }
+
+    /// With another pause before a slow answer.
+    #[must_use]
+    pub fn with_slow_answer(self, slow_answer: Duration) -> Self {
+        Self {
+            slow_answer,
+            ..self
+        }
+    }
+
+    async fn record_charge(
+        &self,
+        payment_id: PaymentId,
+        amount: Money,
+        manner: Manner,
+    ) -> Result<Charged, StoreError> {
+        let decline = match manner {
+            Manner::Decline(decline) => Some(decline),
+            _ => None,
+        };
+        let mut tx = self.db.begin().await?;
+        records::insert_charge_once(&mut tx, payment_id, amount, decline, self.clock.now()).await?;
+        let kept = records::charge(&mut tx, payment_id).await?;
+        tx.commit().await?;
+        Ok(match kept {
+            Some(kept) if kept.amount != amount => {
+                tracing::error!(%payment_id, "one idempotency key for two amounts");
+                Charged::Unknown
+            }
+            Some(kept) => kept.decline.map_or(Charged::Captured, Charged::Declined),
+            None => Charged::Unknown,
+        })
+    }
+
+    async fn record_refund(
+        &self,
+        refund_id: RefundId,
+        payment_id: PaymentId,
+        amount: Money,
+    ) -> Result<Refunded, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let charge = records::lock_charge(&mut tx, payment_id).await?;
+        if records::has_refund(&mut tx, refund_id).await? {
+            return Ok(Refunded::Refunded);
+        }
+        let refunded = records::refunded_minor(&mut tx, payment_id).await?;
+        let covered = charge.is_some_and(|charge| {
+            charge.decline.is_none()
+                && charge.amount.currency == amount.currency
+                && charge.amount.minor - refunded >= amount.minor
+        });
+        if !covered {
+            return Ok(Refunded::Refused);
+        }
+        records::insert_refund(&mut tx, refund_id, payment_id, amount, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(Refunded::Refunded)
+    }
+}
+
+#[async_trait]
+impl Provider for Sandbox {
+    async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+        let manner = Manner::of(token);
+        let charged = self
+            .record_charge(payment_id, amount, manner)
+            .await
+            .unwrap_or_else(|fault| {
+                away(&fault);
+                Charged::Unknown
+            });
+        match manner {
+            Manner::CaptureAndLoseTheAnswer => return Charged::Unknown,
+            Manner::CaptureSlowly => tokio::time::sleep(self.slow_answer).await,
+            Manner::Capture | Manner::Decline(_) => {}
+        }
+        charged
+    }
+
+    async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
+        let found = async {
+            let mut tx = self.db.begin().await?;
+            records::charge(&mut tx, payment_id).await
+        };
+        match found.await {
+            Ok(None) => FoundCharge::NotFound,
+            Ok(Some(charge)) => charge
+                .decline
+                .map_or(FoundCharge::Captured, FoundCharge::Declined),
+            Err(fault) => {
+                away(&fault);
+                FoundCharge::Unknown
+            }
+        }
+    }
+
+    async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        self.record_refund(refund_id, payment_id, amount)
+            .await
+            .unwrap_or_else(|fault| {
+                away(&fault);
+                Refunded::Unknown
+            })
+    }
+
+    async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
+        let found = async {
+            let mut tx = self.db.begin().await?;
+            records::has_refund(&mut tx, refund_id).await
+        };
+        match found.await {
+            Ok(true) => FoundRefund::Refunded,
+            Ok(false) => FoundRefund::NotFound,
+            Err(fault) => {
+                away(&fault);
+                FoundRefund::Unknown
+            }
+        }
+    }
+}
+
+fn away(fault: &StoreError) {
+    tracing::warn!(error = error::chain(fault), "the sandbox does not answer");
+}

@@ -1,0 +1,139 @@
+//! The schema `sandbox`: the records of the provider for development. Only
+//! `provider::sandbox` uses it, over connections of its own.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use svc_kit::{error::StoreError, money::Money};
+
+use super::{money, read};
+use crate::{payment::PaymentId, provider::Decline, refund::RefundId};
+
+const TABLE: &str = "sandbox.charges";
+
+/// A charge as the sandbox has recorded it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Charge {
+    pub(crate) amount: Money,
+    /// None: captured.
+    pub(crate) decline: Option<Decline>,
+}
+
+struct Row {
+    currency: String,
+    amount_minor: i64,
+    decline_reason: Option<String>,
+}
+
+impl TryFrom<Row> for Charge {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            amount: money(TABLE, &row.currency, row.amount_minor)?,
+            decline: row
+                .decline_reason
+                .map(|reason| read(TABLE, &reason))
+                .transpose()?,
+        })
+    }
+}
+
+pub(crate) async fn insert_charge_once(
+    tx: &mut PgConnection,
+    payment_id: PaymentId,
+    amount: Money,
+    decline: Option<Decline>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO sandbox.charges (payment_id, currency, amount_minor, decline_reason, create_time)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (payment_id) DO NOTHING",
+        payment_id.0,
+        amount.currency.code(),
+        amount.minor,
+        decline.map(Decline::reason),
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn charge(
+    tx: &mut PgConnection,
+    payment_id: PaymentId,
+) -> Result<Option<Charge>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT currency, amount_minor, decline_reason FROM sandbox.charges WHERE payment_id = $1",
+        payment_id.0,
+    )
+    .fetch_optional(tx)
+    .await?
+    .map(Charge::try_from)
+    .transpose()
+}
+
+pub(crate) async fn lock_charge(
+    tx: &mut PgConnection,
+    payment_id: PaymentId,
+) -> Result<Option<Charge>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT currency, amount_minor, decline_reason FROM sandbox.charges
+         WHERE payment_id = $1 FOR UPDATE",
+        payment_id.0,
+    )
+    .fetch_optional(tx)
+    .await?
+    .map(Charge::try_from)
+    .transpose()
+}
+
+pub(crate) async fn has_refund(
+    tx: &mut PgConnection,
+    refund_id: RefundId,
+) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM sandbox.refunds WHERE refund_id = $1) AS "found!""#,
+        refund_id.0,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(found)
+}
+
+pub(crate) async fn refunded_minor(
+    tx: &mut PgConnection,
+    payment_id: PaymentId,
+) -> Result<i64, StoreError> {
+    let refunded = sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(amount_minor), 0)::bigint AS "refunded!"
+           FROM sandbox.refunds WHERE payment_id = $1"#,
+        payment_id.0,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(refunded)
+}
+
+pub(crate) async fn insert_refund(
+    tx: &mut PgConnection,
+    refund_id: RefundId,
+    payment_id: PaymentId,
+    amount: Money,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO sandbox.refunds (refund_id, payment_id, currency, amount_minor, create_time)
+         VALUES ($1, $2, $3, $4, $5)",
+        refund_id.0,
+        payment_id.0,
+        amount.currency.code(),
+        amount.minor,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,343 @@
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use sqlx::PgPool;
+use svc_kit::{job::Progress, money::Money};
+use svc_payment::{
+    charge_payment::{ask, begin, conclude},
+    ledger::Account,
+    payment::{Call, PaymentId, PaymentToken, Status},
+    provider::{Charged, FoundCharge, FoundRefund, Provider, Refunded, sandbox::Sandbox},
+    refund::RefundId,
+};
+use tokio::sync::Semaphore;
+
+use crate::harness::{Harness, LONG};
+
+const CAPTURED: &str = "souk.payment.captured.v1";
+const FAILED: &str = "souk.payment.failed.v1";
+
+/// What a captured payment leaves in the ledger.
+const SOLD: [(Account, i64); 2] = [(Account::CashAtProvider, 42_00), (Account::Revenue, -42_00)];
+
+#[sqlx::test(migrations = false)]
+async fn a_good_token_is_captured(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.requested("tok_ok").await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+
+    shop.drain().await;
+
+    let payment = shop.payment(&request).await;
+    assert_eq!(payment.status, Status::Captured);
+    assert_eq!(payment.refunded.minor, 0);
+    assert_eq!(shop.outbox().await, [CAPTURED]);
+    assert_eq!(shop.books(&request).await, SOLD);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_declined_token_fails_and_books_nothing(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let declined = shop.requested("tok_declined").await;
+    let unknown = shop.requested("tok_of_nobody").await;
+
+    shop.drain().await;
+
+    for (request, reason) in [
+        (declined, "PAYMENT_DECLINED"),
+        (unknown, "PAYMENT_TOKEN_INVALID"),
+    ] {
+        let payment = shop.payment(&request).await;
+        assert_eq!(payment.status, Status::Failed);
+        assert_eq!(payment.failure_reason.as_deref(), Some(reason));
+        assert_eq!(shop.books(&request).await, []);
+        assert_eq!(shop.at_sandbox(&request).await, (0, 0));
+    }
+    assert_eq!(shop.outbox().await, [FAILED, FAILED]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_lost_answer_is_looked_up_not_guessed(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.requested("tok_timeout").await;
+
+    shop.drain().await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(shop.outbox().await, Vec::<String>::new());
+
+    shop.clock.advance(LONG);
+    shop.drain().await;
+
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.payment(&request).await.attempts, 2);
+    assert_eq!(shop.outbox().await, [CAPTURED]);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_token_is_forgotten_when_nothing_will_be_charged(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    shop.requested("tok_ok").await;
+    shop.requested("tok_declined").await;
+    shop.drain().await;
+    let tokens: i64 = sqlx::query_scalar("SELECT count(payment_token) FROM payments")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    assert_eq!(tokens, 0);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_crash_before_the_provider_was_called_charges_once(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.requested("tok_ok").await;
+
+    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    assert_eq!(claimed.call, Call::Charge);
+    // Crash: the attempt is recorded, the provider knows nothing.
+    assert_eq!(
+        shop.charge_step().await,
+        Progress::Idle,
+        "the lease keeps others away"
+    );
+    shop.settle().await;
+
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.outbox().await, [CAPTURED]);
+    assert_eq!(shop.books(&request).await, SOLD);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_crash_before_the_outcome_was_recorded_charges_once(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.requested("tok_ok").await;
+
+    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    assert_eq!(ask(&shop.app, &claimed).await, FoundCharge::Captured);
+    // Crash: the provider has the money, nothing is written.
+    shop.settle().await;
+
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.outbox().await, [CAPTURED]);
+    assert_eq!(shop.books(&request).await, SOLD);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_outcome_that_comes_twice_is_booked_once(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.requested("tok_ok").await;
+    let slow = begin(&shop.app).await.unwrap().unwrap();
+    // Its lease runs out, and somebody else finishes.
+    shop.settle().await;
+
+    let answer = ask(&shop.app, &slow).await;
+    conclude(&shop.app, &slow, answer).await.unwrap();
+
+    assert_eq!(shop.outbox().await, [CAPTURED]);
+    assert_eq!(shop.books(&request).await, SOLD);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn workers_beside_each_other_charge_each_payment_once(pool: PgPool) {
+    let shop = Harness::with(pool, |sandbox| Arc::new(Counting::new(sandbox))).await;
+    let mut requests = Vec::new();
+    for _ in 0..12 {
+        requests.push(shop.requested("tok_ok").await);
+    }
+
+    let workers: Vec<_> = (0..6)
+        .map(|_| {
+            let shop = shop.clone();
+            tokio::spawn(async move { while shop.charge_step().await == Progress::More {} })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+
+    for request in &requests {
+        assert_eq!(shop.books(request).await, SOLD);
+        assert_eq!(shop.payment(request).await.attempts, 1);
+    }
+    assert_eq!(shop.outbox().await.len(), requests.len());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_slow_payment_holds_up_no_other(pool: PgPool) {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = gate.clone();
+    let shop = Harness::with(pool, |sandbox| {
+        Arc::new(Held {
+            sandbox,
+            gate: held,
+        })
+    })
+    .await;
+    let slow = shop.requested("tok_slow").await;
+    shop.clock.advance(std::time::Duration::from_millis(1));
+    let quick = shop.requested("tok_ok").await;
+
+    let first = tokio::spawn({
+        let shop = shop.clone();
+        async move { shop.charge_step().await }
+    });
+    shop.app.due.charges.notified().await; // the first worker has its payment
+    assert_eq!(shop.charge_step().await, Progress::More);
+
+    assert_eq!(shop.status(&quick).await, Status::Captured);
+    assert_eq!(shop.status(&slow).await, Status::Requested);
+    gate.add_permits(1);
+    first.await.unwrap();
+    assert_eq!(shop.status(&slow).await, Status::Captured);
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_unknown_outcome_is_asked_for_until_it_is_known(pool: PgPool) {
+    let shop = Harness::with(pool, |sandbox| {
+        Arc::new(Scripted::new(
+            sandbox,
+            [
+                FoundCharge::Unknown,
+                FoundCharge::Unknown,
+                FoundCharge::NotFound,
+            ],
+        ))
+    })
+    .await;
+    let request = shop.requested("tok_timeout").await;
+
+    for expected in [
+        "charge", "look_up", "look_up", "look_up", "charge", "look_up",
+    ] {
+        let claimed = begin(&shop.app).await.unwrap().unwrap();
+        assert_eq!(claimed.call.as_str(), expected);
+        let answer = ask(&shop.app, &claimed).await;
+        conclude(&shop.app, &claimed, answer).await.unwrap();
+        shop.clock.advance(LONG);
+    }
+
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 0));
+    assert_eq!(shop.outbox().await, [CAPTURED]);
+}
+
+/// Says how often each payment was charged: more than once fails the test.
+struct Counting {
+    sandbox: Sandbox,
+    charges: Mutex<Vec<PaymentId>>,
+}
+
+impl Counting {
+    fn new(sandbox: Sandbox) -> Self {
+        Self {
+            sandbox,
+            charges: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Counting {
+    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+        {
+            let mut charges = self.charges.lock().unwrap();
+            assert!(!charges.contains(&id), "{id} is charged again");
+            charges.push(id);
+        }
+        self.sandbox.charge(id, amount, token).await
+    }
+
+    async fn look_up(&self, id: PaymentId) -> FoundCharge {
+        self.sandbox.look_up(id).await
+    }
+
+    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        self.sandbox.refund(id, payment_id, amount).await
+    }
+
+    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
+        self.sandbox.look_up_refund(id).await
+    }
+}
+
+/// Does not answer to `tok_slow` before it may.
+struct Held {
+    sandbox: Sandbox,
+    gate: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Provider for Held {
+    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+        if token.expose() == "tok_slow" {
+            let _permit = self.gate.acquire().await.unwrap();
+        }
+        self.sandbox.charge(id, amount, token).await
+    }
+
+    async fn look_up(&self, id: PaymentId) -> FoundCharge {
+        self.sandbox.look_up(id).await
+    }
+
+    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        self.sandbox.refund(id, payment_id, amount).await
+    }
+
+    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
+        self.sandbox.look_up_refund(id).await
+    }
+}
+
+/// The first charge gets lost on the way, and the first look-ups answer what
+/// they are told.
+struct Scripted {
+    sandbox: Sandbox,
+    charges: AtomicU32,
+    look_ups: Mutex<VecDeque<FoundCharge>>,
+}
+
+impl Scripted {
+    fn new(sandbox: Sandbox, look_ups: impl Into<VecDeque<FoundCharge>>) -> Self {
+        Self {
+            sandbox,
+            charges: AtomicU32::new(0),
+            look_ups: Mutex::new(look_ups.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Scripted {
+    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+        if self.charges.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Charged::Unknown;
+        }
+        self.sandbox.charge(id, amount, token).await
+    }
+
+    async fn look_up(&self, id: PaymentId) -> FoundCharge {
+        let scripted = self.look_ups.lock().unwrap().pop_front();
+        match scripted {
+            Some(answer) => answer,
+            None => self.sandbox.look_up(id).await,
+        }
+    }
+
+    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        self.sandbox.refund(id, payment_id, amount).await
+    }
+
+    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
+        self.sandbox.look_up_refund(id).await
+    }
+}

@@ -1,0 +1,188 @@
+//! What the tests share: a service on a database of its own, with a clock that
+//! stands still.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::DateTime;
+use proto::souk::event::v1::{OrderCancelled, PaymentRequested};
+use sqlx::PgPool;
+use svc_kit::{
+    clock::Clock,
+    consumer::{ConsumeError, Consumer, Delivered, deliver},
+    id::{self, AccountId},
+    job::{Job as _, Progress},
+    money::Money,
+    testing,
+};
+use svc_payment::{
+    MIGRATIONS,
+    app::App,
+    consumers::{OnOrderCancelled, OnPaymentRequested},
+    jobs::{ChargeRequested, RefundCaptured},
+    ledger::Account,
+    payment::{OrderId, Payment, PaymentId, Status},
+    provider::{Provider, sandbox::Sandbox},
+    store::{LEASE, ledger, payments},
+};
+
+/// Longer than any pause between attempts, and than any lease.
+pub(crate) const LONG: Duration = Duration::from_secs(LEASE.as_secs() + 60);
+
+#[derive(Clone)]
+pub(crate) struct Harness {
+    pub(crate) app: App,
+    pub(crate) clock: Clock,
+    pub(crate) pool: PgPool,
+}
+
+pub(crate) fn eur(minor: i64) -> Money {
+    Money::new("EUR".parse().unwrap(), minor)
+}
+
+impl Harness {
+    pub(crate) async fn new(pool: PgPool) -> Self {
+        Self::with(pool, |sandbox| Arc::new(sandbox)).await
+    }
+
+    /// With a provider that may stand in front of the sandbox.
+    pub(crate) async fn with(
+        pool: PgPool,
+        provider: impl FnOnce(Sandbox) -> Arc<dyn Provider>,
+    ) -> Self {
+        let clock = Clock::manual(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let db = testing::migrated(pool.clone(), &MIGRATIONS).await;
+        let sandbox = Sandbox::new(db.clone(), clock.clone()).with_slow_answer(Duration::ZERO);
+        let app = App::new(db, provider(sandbox), clock.clone());
+        Self { app, clock, pool }
+    }
+
+    /// A request for 42 euros with this token.
+    pub(crate) fn request(&self, token: &str) -> PaymentRequested {
+        PaymentRequested {
+            order_id: OrderId::generate(&self.clock).to_string(),
+            payment_id: PaymentId::generate(&self.clock).to_string(),
+            account_id: AccountId::generate(&self.clock).to_string(),
+            amount: Some(eur(42_00).into()),
+            payment_token: token.to_owned(),
+        }
+    }
+
+    pub(crate) async fn requested(&self, token: &str) -> PaymentRequested {
+        let request = self.request(token);
+        self.hear_request(&request).await.unwrap();
+        request
+    }
+
+    pub(crate) async fn hear_request(
+        &self,
+        event: &PaymentRequested,
+    ) -> Result<Delivered, ConsumeError> {
+        self.hear(
+            &OnPaymentRequested {
+                app: self.app.clone(),
+            },
+            event.clone(),
+        )
+        .await
+    }
+
+    pub(crate) async fn hear_cancelled(
+        &self,
+        request: &PaymentRequested,
+    ) -> Result<Delivered, ConsumeError> {
+        let event = OrderCancelled {
+            order_id: request.order_id.clone(),
+            account_id: request.account_id.clone(),
+            reason: "CUSTOMER_CANCELLED".to_owned(),
+            ..OrderCancelled::default()
+        };
+        self.hear(
+            &OnOrderCancelled {
+                app: self.app.clone(),
+            },
+            event,
+        )
+        .await
+    }
+
+    async fn hear<C: Consumer>(
+        &self,
+        consumer: &C,
+        event: C::Event,
+    ) -> Result<Delivered, ConsumeError> {
+        deliver(&self.app.db, consumer, id::generate(&self.clock), event).await
+    }
+
+    pub(crate) async fn charge_step(&self) -> Progress {
+        ChargeRequested {
+            app: self.app.clone(),
+        }
+        .step()
+        .await
+        .unwrap()
+    }
+
+    /// Works until nothing is due any more.
+    pub(crate) async fn drain(&self) {
+        while self.charge_step().await == Progress::More {}
+        let refunds = RefundCaptured {
+            app: self.app.clone(),
+        };
+        while refunds.step().await.unwrap() == Progress::More {}
+    }
+
+    /// Works, and lets time pass, until every lease and pause is over.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..4 {
+            self.drain().await;
+            self.clock.advance(LONG);
+        }
+        self.drain().await;
+    }
+
+    pub(crate) async fn payment(&self, request: &PaymentRequested) -> Payment {
+        let order_id = request.order_id.parse().unwrap();
+        payments::of_order(&self.pool, order_id)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub(crate) async fn status(&self, request: &PaymentRequested) -> Status {
+        self.payment(request).await.status
+    }
+
+    pub(crate) async fn outbox(&self) -> Vec<String> {
+        testing::outbox_subjects(&self.app.db).await
+    }
+
+    /// How many charges, and refunds, the sandbox has made of a payment.
+    pub(crate) async fn at_sandbox(&self, request: &PaymentRequested) -> (i64, i64) {
+        let payment_id: PaymentId = request.payment_id.parse().unwrap();
+        sqlx::query_as(
+            "SELECT (SELECT count(*) FROM sandbox.charges
+                     WHERE payment_id = $1 AND decline_reason IS NULL),
+                    (SELECT count(*) FROM sandbox.refunds WHERE payment_id = $1)",
+        )
+        .bind(payment_id.0)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// Minor units by account, of one order; empty accounts are left out.
+    pub(crate) async fn books(&self, request: &PaymentRequested) -> Vec<(Account, i64)> {
+        let order_id = request.order_id.parse().unwrap();
+        let balances = ledger::balances(&self.pool, Some(order_id)).await.unwrap();
+        assert_eq!(
+            balances.iter().map(|b| b.balance.minor).sum::<i64>(),
+            0,
+            "{balances:?}"
+        );
+        balances
+            .into_iter()
+            .filter(|balance| balance.balance.minor != 0)
+            .map(|balance| (balance.account, balance.balance.minor))
+            .collect()
+    }
+}

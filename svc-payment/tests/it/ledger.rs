@@ -1,0 +1,117 @@
+use sqlx::PgPool;
+use svc_payment::{get_ledger::get_ledger, ledger::Account};
+
+use crate::harness::Harness;
+
+const TRANSACTION: &str =
+    "INSERT INTO ledger_transactions (id, order_id, kind, source_id, create_time)
+    VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002', 'sale',
+            '00000000-0000-0000-0000-000000000003', now())";
+
+fn entries(lines: &[(&str, &str, i64)]) -> String {
+    let values: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .map(|(position, (account, currency, minor))| {
+            format!(
+                "('00000000-0000-0000-0000-000000000001', {position},
+                  '00000000-0000-0000-0000-000000000002', '{account}', '{currency}', {minor})"
+            )
+        })
+        .collect();
+    format!(
+        "INSERT INTO ledger_entries (transaction_id, position, order_id, account, currency, amount_minor)
+         VALUES {}",
+        values.join(", ")
+    )
+}
+
+/// Writes a transaction with these lines, if the database takes it.
+async fn book(pool: &PgPool, lines: &[(&str, &str, i64)]) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query(TRANSACTION).execute(&mut *tx).await?;
+    if !lines.is_empty() {
+        sqlx::query(sqlx::AssertSqlSafe(entries(lines)))
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_database_takes_only_what_balances_in_each_currency(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let unbalanced: [&[(&str, &str, i64)]; 4] = [
+        &[],
+        &[("revenue", "EUR", -1)],
+        &[("customer_receivable", "EUR", 2), ("revenue", "EUR", -1)],
+        &[("customer_receivable", "EUR", 1), ("revenue", "USD", -1)],
+    ];
+    for lines in unbalanced {
+        let refused = book(&shop.pool, lines).await.unwrap_err();
+        let refused = refused.as_database_error().unwrap();
+        assert_eq!(refused.constraint(), Some("ledger_balanced"), "{refused}");
+    }
+    book(
+        &shop.pool,
+        &[("customer_receivable", "EUR", 1), ("revenue", "EUR", -1)],
+    )
+    .await
+    .unwrap();
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_was_booked_is_never_changed_or_deleted(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    shop.requested("tok_ok").await;
+    shop.drain().await;
+    for sql in [
+        "UPDATE ledger_entries SET amount_minor = amount_minor * 2",
+        "DELETE FROM ledger_entries",
+        "TRUNCATE ledger_entries",
+        "UPDATE ledger_transactions SET kind = 'refund'",
+        "DELETE FROM ledger_transactions",
+        "TRUNCATE ledger_transactions CASCADE",
+    ] {
+        let refused = sqlx::query(sql).execute(&shop.pool).await.unwrap_err();
+        let refused = refused.as_database_error().unwrap();
+        assert_eq!(
+            refused.constraint(),
+            Some("ledger_append_only"),
+            "{sql}: {refused}"
+        );
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    shop.requested("tok_ok").await;
+    shop.requested("tok_declined").await;
+    let cancelled = shop.requested("tok_ok").await;
+    shop.drain().await;
+    shop.hear_cancelled(&cancelled).await.unwrap();
+    shop.drain().await;
+
+    let all = get_ledger(&shop.app, None).await.unwrap();
+    let of = |account| {
+        all.iter()
+            .find(|b| b.account == account)
+            .unwrap()
+            .balance
+            .minor
+    };
+    assert_eq!(of(Account::CashAtProvider), 42_00);
+    assert_eq!(of(Account::CustomerReceivable), 0);
+    assert_eq!(of(Account::Revenue), -84_00);
+    assert_eq!(of(Account::Refunds), 42_00);
+
+    let order_id = cancelled.order_id.parse().unwrap();
+    let of_order = get_ledger(&shop.app, Some(order_id)).await.unwrap();
+    assert_eq!(of_order.iter().map(|b| b.balance.minor).sum::<i64>(), 0);
+    assert!(
+        of_order
+            .iter()
+            .all(|b| b.account != Account::CashAtProvider || b.balance.minor == 0)
+    );
+}

@@ -1,0 +1,13 @@
+//! svc-payment on a real database.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cancel_payment;
+mod charge_payment;
+mod get_payment;
+mod harness;
+mod ledger;
+mod refund_payment;
+mod request_payment;
+mod sandbox;
+mod workers;
