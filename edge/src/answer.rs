@@ -29,10 +29,8 @@ pub async fn refuse(session: &mut Session, context: &mut Context, refusal: Refus
     let mut extra = HeaderMap::new();
     if let Some(after) = refusal.retry_after() {
         // Whole seconds, and not too early.
-        extra.insert(
-            RETRY_AFTER,
-            HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64),
-        );
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        extra.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if context.protocol.is_grpc() {
         context.refusal = Some(refusal);
@@ -138,17 +136,21 @@ pub async fn break_off(
     let trailers = status_headers(&status)?;
     context.refusal = Some(refusal);
     context.grpc_status = Some(status.code() as i32);
-    match context.protocol {
+    // What the service speaks, which need not be what the caller asked for.
+    let spoken = session
+        .response_written()
+        .map_or(Protocol::Http, |answer| Protocol::of(&answer.headers));
+    match spoken {
         Protocol::Grpc => session.write_response_trailers(trailers).await,
         Protocol::GrpcWeb | Protocol::GrpcWebText => {
             let mut lines = String::new();
             for (name, value) in &trailers {
                 if let Ok(value) = value.to_str() {
-                    lines.push_str(&format!("{name}:{value}\r\n"));
+                    lines.extend([name.as_str(), ":", value, "\r\n"]);
                 }
             }
             let mut body = frame::trailers(&lines);
-            if context.protocol == Protocol::GrpcWebText {
+            if spoken == Protocol::GrpcWebText {
                 body = frame::encode_text(&body);
             }
             session.write_response_body(Some(body), true).await

@@ -7,20 +7,9 @@ use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
 use tokio::sync::watch;
 
 use crate::{
-    cache::Cache,
-    config::Config,
-    context::InFlight,
-    cors::Cors,
-    guard::Guard,
-    limit::Limits,
-    origin::Origin,
-    proxy::{Bounds, Edge},
-    read_through::ReadThrough,
-    revocation::Revocations,
-    route::Routes,
-    server::Listeners,
-    signals::Signals,
-    upstream::Upstreams,
+    bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors, guard::Guard,
+    limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough, revocation::Revocations,
+    route::Routes, server::Listeners, signals::Signals, upstream::Upstreams,
 };
 
 /// The edge, ready to run.

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{AUTHORIZATION, HOST, SERVER, STRICT_TRANSPORT_SECURITY, TE, X_CONTENT_TYPE_OPTIONS},
+    header::{
+        AUTHORIZATION, CONTENT_LENGTH, HOST, SERVER, STRICT_TRANSPORT_SECURITY, TE,
+        X_CONTENT_TYPE_OPTIONS,
+    },
 };
 use pingora::{
     Result,
@@ -143,7 +146,7 @@ pub fn dress(answer: &mut ResponseHeader, context: &Context) -> Result<()> {
 /// What a request says about the length of its body.
 pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers
-        .get(http::header::CONTENT_LENGTH)
+        .get(CONTENT_LENGTH)
         .and_then(|value: &HeaderValue| value.to_str().ok()?.parse().ok())
 }
 

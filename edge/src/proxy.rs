@@ -20,9 +20,11 @@ use crate::{
     access_log,
     address::{self, Network},
     answer,
+    bounds::Bounds,
     context::{Context, InFlight},
     cors::{self, Cors},
     deadline::{self, Deadline},
+    failure,
     guard::Guard,
     headers,
     limit::Limits,
@@ -30,33 +32,18 @@ use crate::{
     protocol::Protocol,
     read_through::ReadThrough,
     refusal::Refusal,
-    route::{MethodRoute, Route, Routes},
+    route::{Route, Routes},
     trace::Trace,
     upstream::Upstreams,
 };
 
 /// How long a caller may take to read the next part of an answer.
-const DOWNSTREAM_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const DOWNSTREAM_WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a caller of HTTP/1 may take to send the next part of a request.
-const DOWNSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(60);
+const DOWNSTREAM_READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the rest of a refused request is read, so that its connection can
 /// be used again.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
-/// The service may say itself that the time is over: it is given this longer.
-const GRACE: Duration = Duration::from_millis(200);
-
-/// Limits on time and size that are the same for all requests.
-#[derive(Debug, Clone)]
-pub struct Bounds {
-    /// The largest body of a unary request.
-    pub max_body_bytes: usize,
-    /// For methods that state no timeout.
-    pub default_timeout: Duration,
-    /// How long a stream may be silent when the service speaks.
-    pub watch_idle_timeout: Duration,
-    /// How long a stream may be silent when the caller speaks.
-    pub upload_idle_timeout: Duration,
-}
 
 /// The edge, as Pingora sees it.
 #[derive(Debug)]
@@ -117,73 +104,17 @@ impl Edge {
                 return Err(Refusal::HttpVersionUnsupported);
             }
             let requested = deadline::requested(&request.headers);
-            context.deadline = Deadline::new(context.started, requested, self.cap(method));
+            context.deadline = Deadline::new(context.started, requested, self.bounds.cap(method));
         }
         self.guard.admit(route.access(), &request.headers).await?;
         let declared = headers::content_length(&request.headers).unwrap_or(0);
-        if declared > self.max_body(&route) {
+        if declared > self.bounds.max_body(&route) {
             return Err(Refusal::BodyTooLarge);
         }
         if context.deadline.passed() {
             return Err(Refusal::DeadlineExceeded);
         }
         Ok(route)
-    }
-
-    /// The longest that a call may take; a stream has no end of its own.
-    fn cap(&self, method: &MethodRoute) -> Option<Duration> {
-        let default = (!method.policy.streaming).then_some(self.bounds.default_timeout);
-        method.policy.timeout.or(default)
-    }
-
-    fn max_body(&self, route: &Route) -> usize {
-        match route {
-            // The service bounds each message.
-            Route::Method(method) if method.policy.streaming => usize::MAX,
-            Route::Method(_) | Route::Prefix(_) => self.bounds.max_body_bytes,
-        }
-    }
-
-    /// How long a service may be silent.
-    fn silence(&self, route: &Route, context: &Context) -> Duration {
-        let idle = match route {
-            Route::Prefix(_) => self.bounds.default_timeout,
-            Route::Method(method) if method.policy.descriptor.is_client_streaming() => {
-                self.bounds.upload_idle_timeout
-            }
-            Route::Method(_) => self.bounds.watch_idle_timeout,
-        };
-        context
-            .deadline
-            .left()
-            .map_or(idle, |left| left.min(idle) + GRACE)
-    }
-
-    /// What an error of Pingora's means to the caller; `None` when the caller
-    /// is the one who left.
-    fn refusal_of(error: &Error, context: &Context) -> Option<Refusal> {
-        if let Some(refusal) = &context.refusal {
-            return Some(refusal.clone());
-        }
-        match (error.esource(), error.etype()) {
-            (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Refusal::BodyTimeout),
-            (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Some(Refusal::HostMissing),
-            (ErrorSource::Downstream, _) => None,
-            (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
-                Some(Refusal::DeadlineExceeded)
-            }
-            (
-                _,
-                ErrorType::ConnectTimedout
-                | ErrorType::ConnectRefused
-                | ErrorType::ConnectNoRoute
-                | ErrorType::ConnectError
-                | ErrorType::ConnectProxyFailure
-                | ErrorType::HandshakeError,
-            ) => Some(Refusal::UpstreamUnavailable),
-            (ErrorSource::Upstream, _) => Some(Refusal::UpstreamBroken),
-            _ => Some(Refusal::Internal),
-        }
     }
 }
 
@@ -192,7 +123,7 @@ fn peer(session: &Session) -> IpAddr {
     session
         .client_addr()
         .and_then(|address| address.as_inet())
-        .map_or(Ipv4Addr::UNSPECIFIED.into(), |inet| inet.ip())
+        .map_or(Ipv4Addr::UNSPECIFIED.into(), std::net::SocketAddr::ip)
 }
 
 #[async_trait]
@@ -247,7 +178,7 @@ impl ProxyHttp for Edge {
         let over = context
             .route
             .as_ref()
-            .is_some_and(|route| context.body_bytes > self.max_body(route));
+            .is_some_and(|route| context.body_bytes > self.bounds.max_body(route));
         if over {
             context.refusal = Some(Refusal::BodyTooLarge);
             return Err(Error::new_down(ErrorType::HTTPStatus(
@@ -265,7 +196,7 @@ impl ProxyHttp for Edge {
         let Some(route) = context.route.clone() else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        let silence = self.silence(&route, context);
+        let silence = self.bounds.silence(&route, context.deadline);
         match self.upstreams.peer(route.service(), silence) {
             Ok(peer) => {
                 context.upstream = Some(format!("{}@{}", route.service().name(), peer._address));
@@ -349,12 +280,16 @@ impl ProxyHttp for Edge {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let Some(refusal) = Self::refusal_of(error, context) else {
+        let Some(refusal) = failure::refusal_of(error, context) else {
             return FailToProxy {
                 error_code: 0,
                 can_reuse_downstream: false,
             };
         };
+        if *error.esource() != ErrorSource::Downstream {
+            let trace_id = context.trace.id();
+            tracing::warn!(%error, trace_id, method = context.route_name(), "not answered");
+        }
         if let Some(route) = &context.route
             && *error.esource() == ErrorSource::Upstream
         {

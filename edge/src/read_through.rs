@@ -96,6 +96,7 @@ impl ReadThrough {
             Found::Spare(entry) => (true, Some(entry)),
             Found::Nothing => (false, None),
         };
+        context.upstream = Some(route.service.name().to_owned());
         let (waiter, collapsed) = self.fetch(&key, &plan.slots(&request), route, context.trace);
         let outcome = self.wait(waiter, context).await;
         let miss = |stored| CacheOutcome::Miss {

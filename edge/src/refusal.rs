@@ -33,6 +33,9 @@ pub enum Refusal {
     /// HTTP/1 without `Host`.
     #[error("the request names no host")]
     HostMissing,
+    /// A host that is none, and the like.
+    #[error("the request is malformed")]
+    RequestMalformed,
     /// Too many headers, or too long.
     #[error("the request's headers are too large")]
     HeadersTooLarge,
@@ -93,6 +96,7 @@ impl Refusal {
             Self::MediaTypeUnsupported => "MEDIA_TYPE_UNSUPPORTED",
             Self::HttpVersionUnsupported => "HTTP_VERSION_UNSUPPORTED",
             Self::HostMissing => "HOST_MISSING",
+            Self::RequestMalformed => "REQUEST_MALFORMED",
             Self::HeadersTooLarge => "HEADERS_TOO_LARGE",
             Self::BodyTooLarge => "BODY_TOO_LARGE",
             Self::BodyTimeout => "BODY_TIMEOUT",
@@ -120,14 +124,15 @@ impl Refusal {
                 (Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
             Self::HttpVersionUnsupported => (Code::Unimplemented, StatusCode::UPGRADE_REQUIRED),
-            Self::HostMissing => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
+            Self::HostMissing | Self::RequestMalformed | Self::MessageMalformed => {
+                (Code::InvalidArgument, StatusCode::BAD_REQUEST)
+            }
             Self::HeadersTooLarge => (
                 Code::ResourceExhausted,
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ),
             Self::BodyTooLarge => (Code::ResourceExhausted, StatusCode::PAYLOAD_TOO_LARGE),
             Self::BodyTimeout => (Code::DeadlineExceeded, StatusCode::REQUEST_TIMEOUT),
-            Self::MessageMalformed => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
             Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::SessionRevoked => {
                 (Code::Unauthenticated, StatusCode::UNAUTHORIZED)
             }

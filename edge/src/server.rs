@@ -41,7 +41,7 @@ const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// What an HTTP/2 caller may send ahead of us, in all requests.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// When callers that vanished are looked for, and how.
-const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: usize = 4;
 /// How often a failed request may be tried again, the first time included.

@@ -14,6 +14,8 @@ use svc_kit::{
     nats::Nats,
 };
 
+use tokio::time::Instant;
+
 use crate::{
     cache::Cache,
     metrics,
@@ -22,6 +24,9 @@ use crate::{
 
 /// How often the connection is looked at, and the gauges are set.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long after a connection came back the subscription may take to resume.
+const RESUME_WITHIN: Duration = Duration::from_secs(15);
 
 /// What listens.
 #[derive(Debug, Clone)]
@@ -50,8 +55,7 @@ impl Signals {
             ],
             from,
         );
-        let mut connected = nats.is_connected();
-        self.cache.set_deaf(!connected);
+        let mut hearing = Hearing::begin(&self.cache, nats.is_connected());
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
@@ -61,29 +65,12 @@ impl Signals {
                     None => return,
                 },
                 _ = look.tick() => {
-                    let now = nats.is_connected();
-                    if now != connected {
-                        connected = now;
-                        self.connection_changed(connected);
-                    }
+                    hearing.look(&self.cache, nats.is_connected());
                     metrics::cache_size(self.cache.size());
                     metrics::revoked_sessions(self.revocations.count());
                 }
             }
         }
-    }
-
-    /// While we are deaf, what is kept is trusted for seconds only; when we
-    /// hear again, all that was kept is let go, since purges may be missing.
-    fn connection_changed(&self, connected: bool) {
-        if connected {
-            self.cache.purge_all();
-            metrics::purged_all();
-            tracing::info!("hearing of changes again; the cache was emptied");
-        } else {
-            tracing::warn!("not hearing of changes; the cache is trusted for seconds only");
-        }
-        self.cache.set_deaf(!connected);
     }
 
     /// Does what a message says.
@@ -94,15 +81,55 @@ impl Signals {
             }
             metrics::purged_tags(changed.tags.len());
         } else if let Some(revoked) = message.decode::<SessionRevoked>() {
-            match revoked.session_id.parse() {
-                Ok(session) => self.revocations.add(session),
-                Err(_) => tracing::error!("a revoked session has no id"),
+            if let Ok(session) = revoked.session_id.parse() {
+                self.revocations.add(session);
+            } else {
+                tracing::error!("a revoked session has no id");
             }
         } else if message.decode::<SigningKeyChanged>().is_some() {
             let verifier = self.verifier.clone();
             tokio::spawn(async move { verifier.refresh().await });
         } else {
             tracing::error!(subject = message.subject, "an event that makes no sense");
+        }
+    }
+}
+
+/// Whether changes can be heard.
+#[derive(Debug)]
+struct Hearing {
+    connected: bool,
+    /// When the subscription is sure to have resumed.
+    resumed: Option<Instant>,
+}
+
+impl Hearing {
+    fn begin(cache: &Cache, connected: bool) -> Self {
+        cache.set_deaf(!connected);
+        Self {
+            connected,
+            resumed: None,
+        }
+    }
+
+    /// While we are deaf, what is kept is trusted for seconds only. When the
+    /// connection is back, all that was kept is let go, since purges may be
+    /// missing; and we count as deaf until the subscription has resumed.
+    fn look(&mut self, cache: &Cache, connected: bool) {
+        if connected && !self.connected {
+            cache.purge_all();
+            metrics::purged_all();
+            self.resumed = Some(Instant::now() + RESUME_WITHIN);
+            tracing::info!("changes are heard again; the cache was emptied");
+        } else if !connected && self.connected {
+            cache.set_deaf(true);
+            self.resumed = None;
+            tracing::warn!("changes are not heard; the cache is trusted for seconds only");
+        }
+        self.connected = connected;
+        if self.resumed.is_some_and(|at| Instant::now() >= at) {
+            cache.set_deaf(false);
+            self.resumed = None;
         }
     }
 }

@@ -17,8 +17,8 @@ const SAMPLED: u8 = 1;
 /// A place in a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    trace_id: u128,
-    span_id: u64,
+    id: u128,
+    span: u64,
     flags: u8,
     /// Whether the caller began it.
     pub continued: bool,
@@ -32,10 +32,10 @@ impl Trace {
             .and_then(|value| value.to_str().ok())
             .and_then(parse);
         let [t0, t1, t2, t3, t4, t5, t6, t7, rest @ ..] = svc_kit::random::bytes::<24>();
-        let span_id = u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+        let span = u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
         Self {
-            trace_id: parent.map_or_else(|| u128::from_be_bytes(rest).max(1), |(id, _)| id),
-            span_id: span_id.max(1), // zero is not an id
+            id: parent.map_or_else(|| u128::from_be_bytes(rest).max(1), |(id, _)| id),
+            span: span.max(1), // zero is not an id
             flags: parent.map_or(SAMPLED, |(_, flags)| flags),
             continued: parent.is_some(),
         }
@@ -43,7 +43,7 @@ impl Trace {
 
     /// The trace's id, in 32 hexadecimal digits.
     pub fn id(&self) -> String {
-        format!("{:032x}", self.trace_id)
+        format!("{:032x}", self.id)
     }
 }
 
@@ -51,12 +51,9 @@ impl Trace {
 impl Display for Trace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self {
-            trace_id,
-            span_id,
-            flags,
-            ..
+            id, span, flags, ..
         } = self;
-        write!(f, "00-{trace_id:032x}-{span_id:016x}-{flags:02x}")
+        write!(f, "00-{id:032x}-{span:016x}-{flags:02x}")
     }
 }
 

@@ -1,0 +1,217 @@
+//! What the edge hears over NATS: purges and ended sessions.
+
+use std::time::Duration;
+
+use proto::souk::{
+    catalog::v1::GetProductRequest,
+    event::v1::{ProductChanged, SessionRevoked, SigningKeyChanged},
+    order::v1::GetCartRequest,
+};
+use svc_kit::clock::Clock;
+use tokio::time::Instant;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::support::{
+    Harness,
+    nats::{Cable, publish},
+    product_id, read,
+    tokens::{NEXT_KEY, bearing, claims, sign, sign_as},
+    until,
+};
+
+/// What the issue allows.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+fn changed(id: &str) -> ProductChanged {
+    ProductChanged {
+        product_id: id.to_owned(),
+        version: 2,
+        tags: vec![format!("product:{id}")],
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_seen_within_a_second() {
+    let edge = Harness::start().await;
+    let (id, other) = (product_id(), product_id());
+    edge.shop.set_title(&id, "old");
+    let mut catalog = edge.catalog().await;
+    read(&mut catalog, &id).await;
+    read(&mut catalog, &other).await;
+    let (product, status) = read(&mut catalog, &id).await;
+    assert!(product.title == "old" && status.starts_with("souk; hit"));
+
+    edge.shop.set_title(&id, "new");
+    publish(&changed(&id)).await;
+    let published = Instant::now();
+    until("the change is seen", async || {
+        read(&mut edge.catalog().await, &id).await.0.title == "new"
+    })
+    .await;
+    assert!(published.elapsed() < AT_ONCE, "{:?}", published.elapsed());
+    let (_, status) = read(&mut catalog, &other).await;
+    assert!(status.starts_with("souk; hit"), "others stay: {status}");
+}
+
+#[tokio::test]
+async fn an_answer_fetched_before_a_purge_is_not_kept_after_it() {
+    let edge = Harness::start().await;
+    let (id, marker) = (format!("gated-{}", product_id()), product_id());
+    edge.shop.set_title(&id, "old");
+    let mut catalog = edge.catalog().await;
+    read(&mut catalog, &marker).await;
+    let first = tokio::spawn({
+        let (mut catalog, id) = (catalog.clone(), id.clone());
+        async move { read(&mut catalog, &id).await }
+    });
+    until("the service is asked", async || edge.shop.calls(&id) == 1).await;
+    edge.shop.set_title(&id, "new");
+    // Both in one event: when the one is purged, so is the other.
+    publish(&ProductChanged {
+        tags: vec![format!("product:{id}"), format!("product:{marker}")],
+        ..changed(&id)
+    })
+    .await;
+    until("the purge has come", async || {
+        !read(&mut edge.catalog().await, &marker)
+            .await
+            .1
+            .starts_with("souk; hit")
+            || edge.shop.calls(&marker) > 1
+    })
+    .await;
+
+    // Who asks now must not be given what was fetched before.
+    let second = tokio::spawn({
+        let (mut catalog, id) = (catalog.clone(), id.clone());
+        async move { read(&mut catalog, &id).await }
+    });
+    until("the service is asked again", async || {
+        edge.shop.calls(&id) == 2
+    })
+    .await;
+    edge.shop.gate.add_permits(2);
+    let (product, status) = first.await.unwrap();
+    assert_eq!(
+        (product.title.as_str(), status.as_str()),
+        ("old", "souk; fwd=miss")
+    );
+    assert_eq!(second.await.unwrap().0.title, "new");
+    let (product, _) = read(&mut catalog, &id).await;
+    assert_eq!(product.title, "new");
+}
+
+#[tokio::test]
+async fn an_ended_session_is_refused_within_a_second() {
+    let edge = Harness::start().await;
+    let claims = claims(&edge.clock);
+    let token = sign(&claims);
+    let cart = async || {
+        let mut order = edge.order().await;
+        order.get_cart(bearing(&token, GetCartRequest {})).await
+    };
+    cart().await.unwrap();
+    publish(&SessionRevoked {
+        account_id: claims.sub.to_string(),
+        session_id: claims.sid.to_string(),
+    })
+    .await;
+    let published = Instant::now();
+    until("it is refused", async || cart().await.is_err()).await;
+    assert!(published.elapsed() < AT_ONCE, "{:?}", published.elapsed());
+    let refused = cart().await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "SESSION_REVOKED");
+}
+
+#[tokio::test]
+async fn an_edge_that_starts_later_knows_which_sessions_were_ended() {
+    let clock = Clock::system();
+    let claims = claims(&clock);
+    publish(&SessionRevoked {
+        account_id: claims.sub.to_string(),
+        session_id: claims.sid.to_string(),
+    })
+    .await;
+    let edge = Harness::start().await;
+    let token = sign(&claims);
+    until("it is refused", async || {
+        let mut order = edge.order().await;
+        order
+            .get_cart(bearing(&token, GetCartRequest {}))
+            .await
+            .is_err()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_key_is_fetched_when_it_is_announced() {
+    let edge = Harness::start().await;
+    let mut order = edge.order().await;
+    let token = sign(&claims(&edge.clock));
+    order
+        .get_cart(bearing(&token, GetCartRequest {}))
+        .await
+        .unwrap();
+    *edge.shop.keys.lock().unwrap() = vec![NEXT_KEY];
+    publish(&SigningKeyChanged {
+        key_id: NEXT_KEY.to_owned(),
+    })
+    .await;
+    until("the old key is void", async || {
+        let mut order = edge.order().await;
+        order
+            .get_cart(bearing(&token, GetCartRequest {}))
+            .await
+            .is_err()
+    })
+    .await;
+    let token = sign_as(&claims(&edge.clock), NEXT_KEY, NEXT_KEY);
+    order
+        .get_cart(bearing(&token, GetCartRequest {}))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_may_have_been_missed_is_not_trusted() {
+    let cable = Cable::lay().await;
+    let nats = format!("nats://{}", cable.address);
+    let clock = Clock::manual(Clock::system().now());
+    let shop = crate::support::services::Shop::start().await;
+    let edge = Harness::build(&["--nats-url", &nats], clock, shop).await;
+    let id = product_id();
+    edge.shop.set_title(&id, "old");
+    let mut catalog = edge.catalog().await;
+    read(&mut catalog, &id).await;
+    assert!(read(&mut catalog, &id).await.1.starts_with("souk; hit"));
+
+    cable.cut();
+    edge.shop.set_title(&id, "new");
+    edge.clock.advance(Duration::from_secs(6));
+    until("the edge knows that it hears nothing", async || {
+        let request = GetProductRequest { id: id.clone() };
+        let answer = edge.catalog().await.get_product(request).await.unwrap();
+        answer.into_inner().title == "new"
+    })
+    .await;
+
+    // It hears again: all that was kept goes, and changes are heard as before.
+    let other = product_id();
+    read(&mut catalog, &other).await;
+    cable.mend();
+    until("the cache was emptied", async || {
+        read(&mut edge.catalog().await, &other).await;
+        edge.shop.calls(&other) > 1
+    })
+    .await;
+    edge.shop.set_title(&id, "newer");
+    publish(&changed(&id)).await;
+    until("the change is seen", async || {
+        read(&mut edge.catalog().await, &id).await.0.title == "newer"
+    })
+    .await;
+}

@@ -1,0 +1,92 @@
+//! Events as services publish them, and a cable to NATS that can be cut.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use proto::events::Event;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::broadcast,
+};
+
+/// Where NATS is: host and port.
+fn address() -> String {
+    let url = svc_kit::testing::server_url("SOUK_TEST_NATS_URL");
+    url.trim_start_matches("nats://").to_owned()
+}
+
+/// Publishes an event; returns when NATS has it.
+/// <https://docs.nats.io/reference/reference-protocols/nats-protocol>
+pub(crate) async fn publish<E: Event>(event: &E) {
+    let payload = event.encode_to_vec();
+    let mut stream = BufReader::new(TcpStream::connect(address()).await.unwrap());
+    let mut line = String::new();
+    stream.read_line(&mut line).await.unwrap();
+    assert!(line.starts_with("INFO "), "{line}");
+    let begin = format!(
+        "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nPUB {} {}\r\n",
+        E::SUBJECT,
+        payload.len()
+    );
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    stream.write_all(&payload).await.unwrap();
+    stream.write_all(b"\r\nPING\r\n").await.unwrap();
+    loop {
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+        match line.trim() {
+            "PONG" => return,
+            other => assert!(!other.starts_with("-ERR"), "{other}"),
+        }
+    }
+}
+
+/// A cable to NATS.
+pub(crate) struct Cable {
+    pub(crate) address: SocketAddr,
+    whole: Arc<AtomicBool>,
+    cuts: broadcast::Sender<()>,
+}
+
+impl Cable {
+    pub(crate) async fn lay() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let cable = Self {
+            address: listener.local_addr().unwrap(),
+            whole: Arc::new(AtomicBool::new(true)),
+            cuts: broadcast::channel(1).0,
+        };
+        let (whole, cuts) = (Arc::clone(&cable.whole), cable.cuts.clone());
+        tokio::spawn(async move {
+            while let Ok((mut here, _)) = listener.accept().await {
+                if !whole.load(SeqCst) {
+                    continue; // drops the connection
+                }
+                let mut cut = cuts.subscribe();
+                tokio::spawn(async move {
+                    let mut there = TcpStream::connect(address()).await.unwrap();
+                    tokio::select! {
+                        _ = cut.recv() => {}
+                        _ = copy_bidirectional(&mut here, &mut there) => {}
+                    }
+                });
+            }
+        });
+        cable
+    }
+
+    pub(crate) fn cut(&self) {
+        self.whole.store(false, SeqCst);
+        let _ = self.cuts.send(());
+    }
+
+    pub(crate) fn mend(&self) {
+        self.whole.store(true, SeqCst);
+    }
+}

@@ -1,0 +1,170 @@
+//! HTTPS: HTTP/2 and HTTP/1.1 by ALPN, TLS 1.2 and 1.3.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use edge::{App, frame};
+use proto::souk::catalog::v1::{GetProductRequest, catalog_service_client::CatalogServiceClient};
+use rustls::{
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    pki_types::{CertificateDer, ServerName},
+    version::{TLS12, TLS13},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+
+use crate::support::{Harness, config, free_address, product_id, services::Shop};
+
+struct Secure {
+    edge: Harness,
+    https: SocketAddr,
+    pem: String,
+    der: CertificateDer<'static>,
+    _files: TempDir,
+}
+
+fn certificate(files: &TempDir, name: &str) -> (String, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let write = |file: String, text: &str| std::fs::write(files.path().join(file), text).unwrap();
+    write(format!("{name}.crt"), &made.cert.pem());
+    write(format!("{name}.key"), &made.signing_key.serialize_pem());
+    (made.cert.pem(), made.cert.der().clone())
+}
+
+fn flag(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+impl Secure {
+    async fn start() -> Self {
+        let files = TempDir::new().unwrap();
+        let (pem, der) = certificate(&files, "edge");
+        let https = free_address();
+        let listen = https.to_string();
+        let chain = flag(&files.path().join("edge.crt"));
+        let key = flag(&files.path().join("edge.key"));
+        let flags = [
+            "--https-listen",
+            &listen,
+            "--tls-cert",
+            &chain,
+            "--tls-key",
+            &key,
+        ];
+        let edge = Harness::build_over(&flags, Shop::start().await).await;
+        Self {
+            edge,
+            https,
+            pem,
+            der,
+            _files: files,
+        }
+    }
+
+    /// What HTTP/1.1 answers over a version of TLS.
+    async fn http1(&self, version: &'static SupportedProtocolVersion, request: &[u8]) -> String {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let tcp = TcpStream::connect(self.https).await.unwrap();
+        let mut stream = TlsConnector::from(Arc::new(config))
+            .connect(ServerName::try_from("localhost").unwrap(), tcp)
+            .await
+            .unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        // The edge may close without a farewell of TLS.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn native_grpc_passes_over_tls() {
+    let secure = Secure::start().await;
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(&secure.pem))
+        .domain_name("localhost");
+    let channel = Channel::from_shared(format!("https://{}", secure.https))
+        .unwrap()
+        .tls_config(tls)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let id = product_id();
+    let answer = CatalogServiceClient::new(channel)
+        .get_product(GetProductRequest { id: id.clone() })
+        .await
+        .unwrap();
+    let hsts = answer
+        .metadata()
+        .get("strict-transport-security")
+        .unwrap()
+        .to_str()
+        .unwrap();
+    assert!(hsts.starts_with("max-age="));
+    assert_eq!(answer.into_inner().id, id);
+}
+
+#[tokio::test]
+async fn http_1_passes_over_tls_1_2_and_1_3() {
+    let secure = Secure::start().await;
+    for version in [&TLS12, &TLS13] {
+        let get =
+            b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let answer = secure.http1(version, get).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.to_lowercase().contains("strict-transport-security"));
+    }
+    let message = prost::Message::encode_to_vec(&GetProductRequest { id: product_id() });
+    let body = frame::data(&message);
+    let head = format!(
+        "POST /souk.catalog.v1.CatalogService/GetProduct HTTP/1.1\r\nhost: localhost\r\n\
+         content-type: application/grpc-web+proto\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let answer = secure
+        .http1(&TLS13, &[head.as_bytes(), &body].concat())
+        .await;
+    assert!(answer.contains("grpc-status:0"), "{answer}");
+    // Without TLS there is nothing to be strict about.
+    let plain = secure.edge.http("GET", "/.well-known/jwks.json").await;
+    assert_eq!(plain.header("strict-transport-security"), "");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_of_no_use_stops_the_start() {
+    let files = TempDir::new().unwrap();
+    certificate(&files, "one");
+    certificate(&files, "other");
+    let listen = free_address().to_string();
+    let missing = flag(&files.path().join("missing.crt"));
+    let one = flag(&files.path().join("one.crt"));
+    let other = flag(&files.path().join("other.key"));
+    for chain in [missing, one] {
+        let flags = [
+            "--https-listen",
+            &listen,
+            "--tls-cert",
+            &chain,
+            "--tls-key",
+            &other,
+        ];
+        let config = config(free_address(), free_address(), "http://127.0.0.1:1", &flags);
+        let error = App::build(config).await.unwrap_err();
+        let line = format!("{error:#}");
+        assert!(line.contains(&chain) && !line.contains('\n'), "{line}");
+    }
+}
