@@ -31,7 +31,9 @@ pub struct Bearer(MetadataValue<Ascii>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
         Ok(request)
     }
 }
@@ -46,7 +48,11 @@ pub struct Person {
     wire: SignedIn,
 }
 
-#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a step of a journey that fails ends the journey")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a step of a journey that fails ends the journey"
+)]
 impl Person {
     /// Opens an account.
     ///
@@ -58,7 +64,11 @@ impl Person {
             password: PASSWORD.to_owned(),
             display_name: "Ada Example".to_owned(),
         };
-        let answer = IdentityServiceClient::new(wire.clone()).register(request).await.expect("registers").into_inner();
+        let answer = IdentityServiceClient::new(wire.clone())
+            .register(request)
+            .await
+            .expect("registers")
+            .into_inner();
         Self::with(wire, email, answer.tokens.unwrap())
     }
 
@@ -75,14 +85,25 @@ impl Person {
     /// # Panics
     /// When the shop does not know the password.
     pub async fn log_in(wire: Wire, email: &str, password: &str) -> Self {
-        let request = identity::LogInRequest { email: email.to_owned(), password: password.to_owned() };
-        let answer = IdentityServiceClient::new(wire.clone()).log_in(request).await.expect("logs in").into_inner();
+        let request = identity::LogInRequest {
+            email: email.to_owned(),
+            password: password.to_owned(),
+        };
+        let answer = IdentityServiceClient::new(wire.clone())
+            .log_in(request)
+            .await
+            .expect("logs in")
+            .into_inner();
         Self::with(wire, email, answer.tokens.unwrap())
     }
 
     fn with(wire: Wire, email: &str, tokens: identity::Tokens) -> Self {
         let wire = signed_in(wire, &tokens.access_token);
-        Self { email: email.to_owned(), tokens, wire }
+        Self {
+            email: email.to_owned(),
+            tokens,
+            wire,
+        }
     }
 
     /// Calls svc-identity.
@@ -118,7 +139,11 @@ impl Person {
         let product = catalog::Product {
             title: title.to_owned(),
             category_id: "outdoors".to_owned(),
-            price: Some(Money { currency_code: "USD".to_owned(), units: 42, nanos: 500_000_000 }),
+            price: Some(Money {
+                currency_code: "USD".to_owned(),
+                units: 42,
+                nanos: 500_000_000,
+            }),
             ..Default::default()
         };
         let request = catalog::CreateProductRequest {
@@ -126,7 +151,11 @@ impl Person {
             initial_stock: stock,
             request_id: Uuid::new_v4().to_string(),
         };
-        self.catalog().create_product(request).await.expect("creates a product").into_inner()
+        self.catalog()
+            .create_product(request)
+            .await
+            .expect("creates a product")
+            .into_inner()
     }
 
     /// What there is of a product.
@@ -134,15 +163,25 @@ impl Person {
     /// # Panics
     /// When the shop will not say.
     pub async fn stock(&self, product_id: &str) -> catalog::Stock {
-        let request = catalog::GetStockRequest { product_id: product_id.to_owned() };
-        self.catalog().get_stock(request).await.expect("reads the stock").into_inner()
+        let request = catalog::GetStockRequest {
+            product_id: product_id.to_owned(),
+        };
+        self.catalog()
+            .get_stock(request)
+            .await
+            .expect("reads the stock")
+            .into_inner()
     }
 
     /// Orders one piece.
     ///
     /// # Errors
     /// The shop's refusal.
-    pub async fn orders_one(&self, product_id: &str, payment_token: &str) -> Result<order::Order, Status> {
+    pub async fn orders_one(
+        &self,
+        product_id: &str,
+        payment_token: &str,
+    ) -> Result<order::Order, Status> {
         self.places(order_of(product_id, payment_token)).await
     }
 
@@ -160,7 +199,11 @@ impl Person {
     /// When the shop will not show it.
     pub async fn order(&self, id: &str) -> order::Order {
         let request = order::GetOrderRequest { id: id.to_owned() };
-        self.orders().get_order(request).await.expect("reads the order").into_inner()
+        self.orders()
+            .get_order(request)
+            .await
+            .expect("reads the order")
+            .into_inner()
     }
 
     /// Waits until an order has come to `status`.
@@ -175,12 +218,21 @@ impl Person {
     ///
     /// # Panics
     /// When it does not.
-    pub async fn sees_within(&self, patience: Duration, id: &str, status: order::OrderStatus) -> order::Order {
-        wait::within(patience, format!("order {id} to become {status:?}"), async || {
-            let request = order::GetOrderRequest { id: id.to_owned() };
-            let order = self.orders().get_order(request).await.ok()?.into_inner();
-            (order.status() == status).then_some(order)
-        })
+    pub async fn sees_within(
+        &self,
+        patience: Duration,
+        id: &str,
+        status: order::OrderStatus,
+    ) -> order::Order {
+        wait::within(
+            patience,
+            format!("order {id} to become {status:?}"),
+            async || {
+                let request = order::GetOrderRequest { id: id.to_owned() };
+                let order = self.orders().get_order(request).await.ok()?.into_inner();
+                (order.status() == status).then_some(order)
+            },
+        )
         .await
     }
 
@@ -189,7 +241,9 @@ impl Person {
     /// # Errors
     /// The shop's refusal.
     pub async fn payment(&self, order_id: &str) -> Result<payment::Payment, Status> {
-        let request = payment::GetPaymentRequest { order_id: order_id.to_owned() };
+        let request = payment::GetPaymentRequest {
+            order_id: order_id.to_owned(),
+        };
         Ok(self.payments().get_payment(request).await?.into_inner())
     }
 
@@ -198,8 +252,15 @@ impl Person {
     /// # Panics
     /// When the shop will not show it.
     pub async fn ledger(&self, order_id: &str) -> Vec<payment::LedgerBalance> {
-        let request = payment::GetLedgerRequest { order_id: order_id.to_owned() };
-        self.payments().get_ledger(request).await.expect("reads the ledger").into_inner().balances
+        let request = payment::GetLedgerRequest {
+            order_id: order_id.to_owned(),
+        };
+        self.payments()
+            .get_ledger(request)
+            .await
+            .expect("reads the ledger")
+            .into_inner()
+            .balances
     }
 }
 
@@ -217,7 +278,10 @@ pub fn signed_in(wire: Wire, token: &str) -> SignedIn {
 pub fn order_of(product_id: &str, payment_token: &str) -> order::PlaceOrderRequest {
     order::PlaceOrderRequest {
         request_id: Uuid::new_v4().to_string(),
-        items: vec![order::OrderItem { product_id: product_id.to_owned(), quantity: 1 }],
+        items: vec![order::OrderItem {
+            product_id: product_id.to_owned(),
+            quantity: 1,
+        }],
         shipping_address: Some(address()),
         payment_token: payment_token.to_owned(),
         expected_total: None,

@@ -1,13 +1,10 @@
 //! A shop: every server and every service as a process of its own, on ports of
 //! its own, in a folder of its own.
 
-use std::{
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proto::souk::catalog::v1 as catalog;
-use souk::stack::{Ports, Stack, StackOptions};
+use souk::stack::{Stack, StackOptions};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -43,9 +40,12 @@ impl Shop {
 
     async fn try_open() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let options = StackOptions { ports: Ports::Free, ..StackOptions::new(dir.path()) };
-        let stack = Stack::start(options).await?;
-        let shop = Self { stack, next: AtomicU32::new(0), _dir: dir };
+        let stack = Stack::start(without_limits(StackOptions::for_tests(dir.path()))).await?;
+        let shop = Self {
+            stack,
+            next: AtomicU32::new(0),
+            _dir: dir,
+        };
         let staff = shop.staff(Protocol::Grpc).await;
         staff
             .catalog()
@@ -65,8 +65,10 @@ impl Shop {
     /// # Panics
     /// When the edge's address makes no sense.
     pub fn wire(&self, protocol: Protocol) -> Wire {
+        #[expect(clippy::expect_used, reason = "the stack made the certificate itself")]
+        let ca_pem = self.stack.ca_pem().expect("the edge's authority");
         #[expect(clippy::expect_used, reason = "the stack made the address itself")]
-        wire::connect(protocol, &self.stack.edge_url(), &self.stack.ca_pem()).expect("a wire to the edge")
+        wire::connect(protocol, &self.stack.edge_url(), &ca_pem).expect("a wire to the edge")
     }
 
     /// Somebody new, registered and logged in.
@@ -84,7 +86,10 @@ impl Shop {
 
     /// Where mails lie as files.
     pub fn mails(&self) -> Vec<String> {
-        let files = std::fs::read_dir(Path::new(&self.stack.mail_dir())).into_iter().flatten().flatten();
+        let files = std::fs::read_dir(self.stack.mail_dir())
+            .into_iter()
+            .flatten()
+            .flatten();
         files
             .map(|file| file.path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
@@ -94,6 +99,19 @@ impl Shop {
 
     /// The mails to somebody whose text has `words` in it.
     pub fn mails_to(&self, email: &str, words: &str) -> usize {
-        self.mails().iter().filter(|mail| mail.contains(email) && mail.contains(words)).count()
+        self.mails()
+            .iter()
+            .filter(|mail| mail.contains(email) && mail.contains(words))
+            .count()
     }
+}
+
+/// All people of a journey come from one address, and register within
+/// seconds.
+fn without_limits(options: StackOptions) -> StackOptions {
+    ["READ", "WRITE", "SEARCH", "AUTH"]
+        .iter()
+        .fold(options, |options, class| {
+            options.env(format!("SOUK_EDGE_RATE_{class}_PER_MINUTE"), "0")
+        })
 }

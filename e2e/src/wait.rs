@@ -34,7 +34,10 @@ where
         if let Some(found) = look().await {
             return found;
         }
-        assert!(Instant::now() < until, "waited {patience:?} in vain for {what}");
+        assert!(
+            Instant::now() < until,
+            "waited {patience:?} in vain for {what}"
+        );
         sleep(PAUSE).await;
     }
 }

@@ -2,10 +2,16 @@
 
 use anyhow::Context as _;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject as _}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tonic::{
     body::Body,
-    codegen::{http::{Request, Response}, StdError},
+    codegen::{
+        StdError,
+        http::{Request, Response},
+    },
     transport::{Certificate, ClientTlsConfig, Endpoint},
 };
 use tonic_web::GrpcWebClientLayer;
@@ -39,14 +45,20 @@ pub fn connect(protocol: Protocol, url: &str, ca_pem: &str) -> anyhow::Result<Wi
 
 fn grpc(url: &str, ca_pem: &str) -> anyhow::Result<Wire> {
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca_pem));
-    let channel = Endpoint::from_shared(url.to_owned())?.tls_config(tls)?.connect_lazy();
+    let channel = Endpoint::from_shared(url.to_owned())?
+        .tls_config(tls)?
+        .connect_lazy();
     Ok(BoxCloneSyncService::new(channel.map_err(Into::into)))
 }
 
 fn grpc_web(url: &str, ca_pem: &str) -> anyhow::Result<Wire> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).context("the authority's certificate")?)?;
-    let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    roots.add(
+        CertificateDer::from_pem_slice(ca_pem.as_bytes()).context("the authority's certificate")?,
+    )?;
+    let tls = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
@@ -58,7 +70,9 @@ fn grpc_web(url: &str, ca_pem: &str) -> anyhow::Result<Wire> {
         .map_request(move |request: Request<_>| at(&origin, request))
         .layer(GrpcWebClientLayer::new())
         .service(client);
-    let web = web.map_response(|response: Response<_>| response.map(Body::new)).map_err(Into::into);
+    let web = web
+        .map_response(|response: Response<_>| response.map(Body::new))
+        .map_err(Into::into);
     Ok(BoxCloneSyncService::new(web))
 }
 

@@ -11,7 +11,10 @@ fn a_declined_card_cancels_the_order_releases_the_stock_and_says_why() {
         let product = staff.sells("Tent with a view", 3).await;
         let customer = shop.customer(Protocol::GrpcWeb).await;
 
-        let placed = customer.orders_one(&product.id, "tok_declined").await.unwrap();
+        let placed = customer
+            .orders_one(&product.id, "tok_declined")
+            .await
+            .unwrap();
         let order = customer.sees(&placed.id, OrderStatus::Cancelled).await;
         assert_eq!(order.cancel_reason, "PAYMENT_DECLINED");
 
@@ -31,10 +34,17 @@ fn a_declined_card_cancels_the_order_releases_the_stock_and_says_why() {
 fn an_answer_of_the_provider_that_is_lost_is_asked_for_again() {
     journey(async {
         let shop = Shop::shared().await;
-        let product = shop.staff(Protocol::Grpc).await.sells("Tent in the fog", 3).await;
+        let product = shop
+            .staff(Protocol::Grpc)
+            .await
+            .sells("Tent in the fog", 3)
+            .await;
         let customer = shop.customer(Protocol::GrpcWeb).await;
 
-        let placed = customer.orders_one(&product.id, "tok_timeout").await.unwrap();
+        let placed = customer
+            .orders_one(&product.id, "tok_timeout")
+            .await
+            .unwrap();
         customer.sees(&placed.id, OrderStatus::Confirmed).await;
     });
 }

@@ -10,7 +10,11 @@ use tonic_types::StatusExt as _;
 fn the_same_request_many_times_at_once_is_one_order() {
     journey(async {
         let shop = Shop::shared().await;
-        let product = shop.staff(Protocol::Grpc).await.sells("Tent for the impatient", 100).await;
+        let product = shop
+            .staff(Protocol::Grpc)
+            .await
+            .sells("Tent for the impatient", 100)
+            .await;
         let customer = shop.customer(Protocol::Grpc).await;
         let request = order_of(&product.id, "tok_ok");
 
@@ -19,7 +23,13 @@ fn the_same_request_many_times_at_once_is_one_order() {
         for answer in &answers {
             assert_eq!(answer.as_ref().unwrap().id, first.id);
         }
-        let orders = customer.orders().list_orders(ListOrdersRequest::default()).await.unwrap().into_inner().orders;
+        let orders = customer
+            .orders()
+            .list_orders(ListOrdersRequest::default())
+            .await
+            .unwrap()
+            .into_inner()
+            .orders;
         assert_eq!(orders.len(), 1);
     });
 }
@@ -28,7 +38,11 @@ fn the_same_request_many_times_at_once_is_one_order() {
 fn a_request_id_is_good_for_one_request() {
     journey(async {
         let shop = Shop::shared().await;
-        let product = shop.staff(Protocol::Grpc).await.sells("Tent for the absent-minded", 100).await;
+        let product = shop
+            .staff(Protocol::Grpc)
+            .await
+            .sells("Tent for the absent-minded", 100)
+            .await;
         let customer = shop.customer(Protocol::GrpcWeb).await;
         let mut request = order_of(&product.id, "tok_ok");
 
@@ -36,6 +50,9 @@ fn a_request_id_is_good_for_one_request() {
         request.items[0].quantity = 2;
         let refusal = customer.places(request).await.unwrap_err();
         assert_eq!(refusal.code(), Code::FailedPrecondition);
-        assert_eq!(refusal.get_error_details().error_info().unwrap().reason, "REQUEST_ID_REUSED");
+        assert_eq!(
+            refusal.get_error_details().error_info().unwrap().reason,
+            "REQUEST_ID_REUSED"
+        );
     });
 }
