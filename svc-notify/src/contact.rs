@@ -42,7 +42,7 @@ impl Contact {
 
 /// What is left of a name when nobody can break a line or turn the text around
 /// with it.
-fn one_line(name: &str) -> String {
+pub(crate) fn one_line(name: &str) -> String {
     let harmless: String = name
         .chars()
         .map(|c| {

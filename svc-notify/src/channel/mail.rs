@@ -14,7 +14,7 @@ use lettre::{
 };
 
 use crate::{
-    contact::Contact,
+    contact::{Contact, one_line},
     delivery::{DeliveryId, SendError},
     letter::Letter,
 };
@@ -61,7 +61,8 @@ impl Composer {
             .email
             .parse()
             .map_err(|_| rejected("ADDRESS_INVALID"))?;
-        let name = Some(mail.to.display_name.clone()).filter(|name| !name.is_empty());
+        // Clean already, but lettre panics at control characters.
+        let name = Some(one_line(&mail.to.display_name)).filter(|name| !name.is_empty());
         Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(name, address))

@@ -23,8 +23,8 @@ async fn a_mail_is_a_complete_file_named_by_its_delivery(pool: PgPool) {
     assert_eq!(name, &format!("{}.eml", delivery.id));
     for line in [
         format!("Message-ID: <{}@souk.example>\r\n", delivery.id),
-        "From: \"Souk\" <shop@souk.example>\r\n".to_owned(),
-        "To: \"Ana\" <ana@example.com>\r\n".to_owned(),
+        "From: Souk <shop@souk.example>\r\n".to_owned(),
+        "To: Ana <ana@example.com>\r\n".to_owned(),
         "Subject: Welcome to Souk\r\n".to_owned(),
         "Hello Ana,".to_owned(),
     ] {

@@ -46,7 +46,7 @@ async fn a_replayed_event_is_a_duplicate(pool: PgPool) {
     let consumer = OnOrderConfirmed {
         app: shop.app.clone(),
     };
-    let mut hear = async || {
+    let hear = async || {
         deliver(
             &shop.app.db,
             &consumer,
