@@ -184,6 +184,9 @@ async fn understand(tx: &mut Transaction, text: &str) -> Result<Option<Wanted>, 
 
 /// What a word may have meant that is in no product.
 async fn correct(tx: &mut Transaction, typed: &str) -> Result<Option<Word>, SearchError> {
+    if !spelling::may_be_wrong(typed) {
+        return Ok(None);
+    }
     let similar = search::similar_words(tx, typed).await?;
     let meant = spelling::corrections(typed, similar);
     let Some(best) = meant.first().cloned() else {

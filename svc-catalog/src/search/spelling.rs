@@ -16,6 +16,11 @@ fn allowed(chars: usize) -> usize {
     }
 }
 
+/// Whether a word is long enough to have a typing error.
+pub(super) fn may_be_wrong(typed: &str) -> bool {
+    allowed(typed.chars().count()) > 0
+}
+
 /// Of the candidates, those that are nearest to what was typed, best first. A
 /// candidate may go on after what was typed: customers stop in mid-word.
 pub(super) fn corrections(typed: &str, candidates: Vec<String>) -> Vec<String> {
