@@ -161,7 +161,7 @@ mod tests {
         let notice = Notice::OrderConfirmed {
             order_id: order_id(),
             items: 3,
-            total: total(1_234_50),
+            total: total(123_450),
         };
         let letter = letter(&notice, "Ana");
         assert_eq!(letter.subject, "Your order 7C8D-9E0F is confirmed");

@@ -210,28 +210,33 @@ impl Payment {
         order_cancelled: bool,
         now: DateTime<Utc>,
     ) -> Next {
-        let latest = attempt == self.attempts;
         match (self.status, answer) {
-            (Status::Captured | Status::Refunded, _) => Next::Nothing,
-            (Status::Failed | Status::Cancelled, FoundCharge::Captured) => {
-                Next::Capture { refund: true }
-            }
-            (Status::Failed | Status::Cancelled, _) => Next::Nothing,
             (Status::Requested, FoundCharge::Captured) => Next::Capture {
                 refund: order_cancelled,
             },
-            (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
-            (Status::Requested, _) if !latest => Next::Nothing,
-            (Status::Requested, FoundCharge::Unknown) => Next::Ask(Call::LookUp, When::AfterPause),
-            (Status::Requested, FoundCharge::NotFound) if !order_cancelled => {
-                Next::Ask(Call::Charge, When::Now)
+            (Status::Failed | Status::Cancelled, FoundCharge::Captured) => {
+                Next::Capture { refund: true }
             }
-            (Status::Requested, FoundCharge::NotFound) => match self.last_charge_time {
-                Some(charged) if now < charged + SETTLED_AFTER => {
-                    Next::Ask(Call::LookUp, When::At(charged + SETTLED_AFTER))
-                }
-                _ => Next::Cancel,
-            },
+            (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
+            (Status::Requested, FoundCharge::Unknown) if attempt == self.attempts => {
+                Next::Ask(Call::LookUp, When::AfterPause)
+            }
+            (Status::Requested, FoundCharge::NotFound) if attempt == self.attempts => {
+                self.not_found(order_cancelled, now)
+            }
+            _ => Next::Nothing,
+        }
+    }
+
+    /// The provider does not know of the charge: it is made again, unless
+    /// nobody wants it any more. Then it is given up once it can no longer turn
+    /// up.
+    fn not_found(&self, order_cancelled: bool, now: DateTime<Utc>) -> Next {
+        let settled = self.last_charge_time.map(|charged| charged + SETTLED_AFTER);
+        match settled {
+            _ if !order_cancelled => Next::Ask(Call::Charge, When::Now),
+            Some(settled) if now < settled => Next::Ask(Call::LookUp, When::At(settled)),
+            _ => Next::Cancel,
         }
     }
 }

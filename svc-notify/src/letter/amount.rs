@@ -36,8 +36,8 @@ mod tests {
     fn thousands_are_set_apart_and_decimals_are_the_currencys() {
         let of = |code: &str, minor| written(Money::new(code.parse().unwrap(), minor));
         assert_eq!(of("EUR", 5), "EUR 0.05");
-        assert_eq!(of("EUR", 999_99), "EUR 999.99");
-        assert_eq!(of("EUR", 1_000_000_00), "EUR 1,000,000.00");
+        assert_eq!(of("EUR", 99_999), "EUR 999.99");
+        assert_eq!(of("EUR", 100_000_000), "EUR 1,000,000.00");
         assert_eq!(of("JPY", 123_456), "JPY 123,456");
         assert_eq!(of("BHD", -1_234_567), "BHD -1,234.567");
     }

@@ -91,7 +91,7 @@ async fn the_sandbox_gives_back_no_more_than_it_took(pool: PgPool) {
     sandbox
         .charge(refused, eur(5), &token("tok_declined"))
         .await;
-    let mut refund = async |id, minor| {
+    let refund = async |id, minor| {
         sandbox
             .refund(RefundId::generate(&shop.clock), id, eur(minor))
             .await
