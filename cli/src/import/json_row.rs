@@ -15,7 +15,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Fields, Refusal> {
         if error.is_data() && !text.trim_start().starts_with('{') {
             Refusal::new("NOT_AN_OBJECT", "the line is JSON, but no object")
         } else {
-            Refusal::new("NOT_JSON", error.to_string())
+            not_json(&error)
         }
     })?;
     row.into_iter()
@@ -25,9 +25,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Fields, Refusal> {
 }
 
 fn field(raw: &str) -> Result<Field, Refusal> {
-    let not_json = |error: serde_json::Error| Refusal::new("NOT_JSON", error.to_string());
     Ok(match raw.as_bytes().first() {
-        Some(b'"') => Field::Text(serde_json::from_str(raw).map_err(not_json)?),
+        Some(b'"') => Field::Text(serde_json::from_str(raw).map_err(|error| not_json(&error))?),
         Some(b't') => Field::Bool(true),
         Some(b'f') => Field::Bool(false),
         Some(b'{') => Field::Unfit("an object"),
@@ -37,6 +36,15 @@ fn field(raw: &str) -> Result<Field, Refusal> {
         ),
         _ => Field::Number(raw.to_owned()),
     })
+}
+
+/// The parser's words without its own count of lines, which starts at ours.
+fn not_json(error: &serde_json::Error) -> Refusal {
+    let words = error.to_string();
+    Refusal::new(
+        "NOT_JSON",
+        words.replace(" at line 1 column ", " at column "),
+    )
 }
 
 #[cfg(test)]
