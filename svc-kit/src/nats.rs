@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::{
-    Client, ConnectOptions, Event,
+    Client, ConnectOptions, Event, ServerAddr,
     connection::State,
     jetstream::{self, context::ContextBuilder},
 };
@@ -69,6 +69,28 @@ impl NatsConfig {
     }
 }
 
+/// The servers of a comma-separated list.
+fn servers(url: &Secret) -> anyhow::Result<Vec<ServerAddr>> {
+    let servers = url.expose().split(',').map(|server| server.trim().parse());
+    // The error of a malformed address would show it, and with it a password.
+    servers
+        .collect::<Result<_, _>>()
+        .map_err(|_| anyhow::anyhow!("bad NATS address"))
+}
+
+/// The client does not take the user and the password out of an address.
+fn credentials(servers: &[ServerAddr]) -> ConnectOptions {
+    let named = servers
+        .iter()
+        .find_map(|server| Some((server.username()?, server.password()?)));
+    match named {
+        Some((user, password)) => {
+            ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+        }
+        None => ConnectOptions::new(),
+    }
+}
+
 /// A connection to NATS. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Nats {
@@ -88,7 +110,8 @@ impl Nats {
     /// Only when the address makes no sense.
     pub async fn connect(config: &NatsConfig) -> anyhow::Result<Self> {
         let (connected, connections) = watch::channel(0_u64);
-        let client = ConnectOptions::new()
+        let servers = servers(&config.url)?;
+        let client = credentials(&servers)
             .name(env!("CARGO_PKG_NAME"))
             .retry_on_initial_connect()
             .max_reconnects(None)
@@ -105,14 +128,7 @@ impl Nats {
                 }
                 std::future::ready(())
             })
-            .connect(
-                config
-                    .url
-                    .expose()
-                    .split(',')
-                    .map(str::trim)
-                    .collect::<Vec<_>>(),
-            )
+            .connect(servers)
             .await
             .context("bad NATS address")?;
         let jetstream = ContextBuilder::new()
