@@ -64,6 +64,8 @@ impl App {
             in_flight: InFlight::default(),
         };
         let listeners = Listeners::new(&config, edge)?;
+        // The keys are there when the first token comes, if svc-identity is.
+        verifier.refresh().await;
         let signals = Signals {
             cache,
             revocations,
@@ -101,9 +103,6 @@ impl App {
                 }
             })
             .serve(config.admin_listen, shutdown.clone());
-        // The keys are there when the first token comes.
-        let verifier = signals.verifier.clone();
-        tokio::spawn(async move { verifier.refresh().await });
         let all = async {
             tokio::try_join!(
                 admin,

@@ -46,6 +46,16 @@ enum Question {
     Other,
 }
 
+/// A fetch, from the point of view of one who needs it.
+enum Fetching {
+    /// It is over already.
+    Done(Arc<Entry>),
+    /// It began for this one.
+    Begun(Waiter),
+    /// It began for another one.
+    Joined(Waiter),
+}
+
 impl ReadThrough {
     /// Answers from this cache, and asks this origin.
     pub fn new(cache: Arc<Cache>, origin: Origin, default_timeout: Duration) -> Self {
@@ -97,7 +107,15 @@ impl ReadThrough {
             Found::Nothing => (false, None),
         };
         context.upstream = Some(route.service.name().to_owned());
-        let (waiter, collapsed) = self.fetch(&key, &plan.slots(&request), route, context.trace);
+        let (waiter, collapsed) =
+            match self.fetch(&key, &plan.slots(&request), route, context.trace) {
+                Fetching::Done(entry) => {
+                    self.serve(session, context, &entry).await?;
+                    return Ok(true);
+                }
+                Fetching::Begun(waiter) => (waiter, false),
+                Fetching::Joined(waiter) => (waiter, true),
+            };
         let outcome = self.wait(waiter, context).await;
         let miss = |stored| CacheOutcome::Miss {
             stale,
@@ -148,26 +166,20 @@ impl ReadThrough {
 
     /// Joins the fetch of a question, or begins it. The fetch belongs to
     /// nobody: it goes on when the caller who began it leaves.
-    fn fetch(
-        &self,
-        key: &Key,
-        slots: &[Slot],
-        route: &Arc<MethodRoute>,
-        trace: Trace,
-    ) -> (Waiter, bool) {
+    fn fetch(&self, key: &Key, slots: &[Slot], route: &Arc<MethodRoute>, trace: Trace) -> Fetching {
         match self.cache.board(key, slots) {
-            Seat::Passenger(waiter) => (waiter, true),
+            Seat::Passenger(waiter) => Fetching::Joined(waiter),
             Seat::Pilot(landing, waiter) => {
                 // Another fetch may have landed between the look-up and now.
                 if let Found::Fresh(entry) = self.cache.find(key) {
-                    landing.land(Outcome::Answer(entry, true));
-                } else {
-                    let fetch = self
-                        .clone()
-                        .fly(landing, slots.into(), Arc::clone(route), trace);
-                    tokio::spawn(fetch);
+                    landing.land(Outcome::Answer(Arc::clone(&entry), true));
+                    return Fetching::Done(entry);
                 }
-                (waiter, false)
+                let fetch = self
+                    .clone()
+                    .fly(landing, slots.into(), Arc::clone(route), trace);
+                tokio::spawn(fetch);
+                Fetching::Begun(waiter)
             }
         }
     }

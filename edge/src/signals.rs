@@ -25,6 +25,8 @@ use crate::{
 /// How often the connection is looked at, and the gauges are set.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How far our clock may be ahead of that of NATS.
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 /// How long after a connection came back the subscription may take to resume.
 const RESUME_WITHIN: Duration = Duration::from_secs(15);
 
@@ -42,28 +44,25 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens until told to stop. It begins one token lifetime ago: whatever
-    /// was revoked before has expired.
+    /// Listens until told to stop. Of ended sessions it hears from one token
+    /// lifetime ago on: whatever was ended before has expired. Of changes it
+    /// hears from now on: the cache is empty.
     pub async fn run(self, nats: Nats, shutdown: Shutdown) {
-        let from = self.clock.now() - TOKEN_LIFETIME;
-        let mut messages = broadcast::subscribe(
+        let now = self.clock.now();
+        let mut sessions = broadcast::subscribe(
             &nats,
-            &[
-                ProductChanged::SUBJECT,
-                SessionRevoked::SUBJECT,
-                SigningKeyChanged::SUBJECT,
-            ],
-            from,
+            &[SessionRevoked::SUBJECT, SigningKeyChanged::SUBJECT],
+            now - TOKEN_LIFETIME,
         );
+        let mut changes =
+            broadcast::subscribe(&nats, &[ProductChanged::SUBJECT], now - CLOCKS_APART);
         let mut hearing = Hearing::begin(&self.cache, nats.is_connected());
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 () = shutdown.stopped() => return,
-                message = messages.next() => match message {
-                    Some(message) => self.hear(&message),
-                    None => return,
-                },
+                Some(message) = sessions.next() => self.hear(&message),
+                Some(message) = changes.next() => self.hear(&message),
                 _ = look.tick() => {
                     hearing.look(&self.cache, nats.is_connected());
                     metrics::cache_size(self.cache.size());

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// How many tags can be told apart, at best.
-const SLOTS: usize = 1 << 16;
+const SLOTS: u32 = 1 << 18;
 /// No purge yet.
 const NEVER: i64 = i64::MIN;
 
@@ -21,13 +21,13 @@ pub struct Epoch(u64);
 
 /// Where a tag's purges are noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot(u16);
+pub struct Slot(u32);
 
 /// The slot of a tag. The hash is keyed, so that nobody outside can aim.
 pub fn slot(tag: &str) -> Slot {
     static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let [a, b, ..] = HASHER.hash_one(tag).to_le_bytes();
-    Slot(u16::from_le_bytes([a, b]))
+    let [a, b, c, d, ..] = HASHER.hash_one(tag).to_le_bytes();
+    Slot(u32::from_le_bytes([a, b, c, d]) % SLOTS)
 }
 
 /// The order of purges.
@@ -55,7 +55,7 @@ impl Epochs {
         Self {
             last: AtomicU64::new(0),
             floor: AtomicU64::new(0),
-            purges: std::iter::repeat_with(never).take(SLOTS).collect(),
+            purges: std::iter::repeat_with(never).take(SLOTS as usize).collect(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Epochs {
     }
 
     fn at(&self, slot: Slot) -> &Purge {
-        &self.purges[usize::from(slot.0)] // SLOTS covers all of u16
+        &self.purges[slot.0 as usize] // a slot is made below SLOTS
     }
 }
 
