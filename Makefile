@@ -15,7 +15,7 @@ up: ## Install what is missing, build, start everything, fill the shop
 test: ## Run every test: unit, services on real servers, end to end
 	@bin/setup
 	cargo build --workspace --bins
-	exec bin/souk servers -- cargo test --workspace
+	exec bin/souk servers -- cargo test --workspace --no-fail-fast
 
 lint: ## Check format, lints, contracts and offline query data
 	@bin/setup
