@@ -1,9 +1,11 @@
 //! svc-catalog.
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 use svc_catalog::{config::Config, process::Process};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let config = Config::parse();
     svc_kit::run(
         "svc-catalog",

@@ -120,7 +120,7 @@ impl Process {
             .serve(shutdown.clone());
 
         let relay = Relay::new(app.db.clone(), nats.clone(), app.clock.clone());
-        let mut consumers = Consumers::new(app.db.clone(), nats, app.clock.clone())
+        let mut consumers = Consumers::new(app.db.clone(), nats)
             .add(OnOrderPlaced { app: app.clone() })
             .add(OnOrderCancelled { app: app.clone() })
             .add(OnOrderConfirmed { app: app.clone() })

@@ -1,9 +1,11 @@
 //! Starts svc-identity.
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 use svc_identity::{app::App, config::Config};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let config = Config::parse();
     svc_kit::run(
         "svc-identity",

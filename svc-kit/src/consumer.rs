@@ -25,7 +25,6 @@ use tokio::task::JoinSet;
 
 use crate::{
     Shutdown,
-    clock::Clock,
     db::Db,
     error::{Kind, ServiceError as _, StoreError},
     nats::Nats,
@@ -117,7 +116,7 @@ pub struct Consumers {
 
 impl Consumers {
     /// None yet.
-    pub fn new(db: Db, nats: Nats, _clock: Clock) -> Self {
+    pub fn new(db: Db, nats: Nats) -> Self {
         Self {
             surroundings: worker::Surroundings::new(db, nats),
             starts: Vec::new(),

@@ -210,6 +210,7 @@ fn log(event: &Event) {
     match event {
         Event::Connected => tracing::info!("NATS is connected"),
         Event::Disconnected => tracing::warn!("NATS is disconnected"),
+        Event::Closed => tracing::info!("the connection to NATS is closed"),
         other => tracing::warn!(event = %other, "NATS says"),
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-/// `N` random bytes from the operating system's generator, fit for secrets.
+/// `N` random bytes from a cryptographically secure generator, which is seeded
+/// by the operating system.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::rng().fill(&mut bytes[..]);

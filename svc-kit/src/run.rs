@@ -1,4 +1,6 @@
-//! The frame of a process: telemetry, runtime, signals.
+//! The frame of a process: telemetry, runtime, signals, exit code.
+
+use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -7,20 +9,36 @@ use crate::{
     telemetry::{self, TelemetryConfig},
 };
 
-/// Runs a service until it is done or told to stop by SIGTERM or SIGINT.
-///
-/// # Errors
-/// Whatever ends `main`; it is also logged.
+/// Runs a service until it is done or told to stop by SIGTERM or SIGINT. What
+/// ends it too early is one line in the log, or on standard error when there
+/// is no log yet.
 pub fn run<F>(
     service: &'static str,
     config: &TelemetryConfig,
     main: impl FnOnce(Shutdown) -> F,
-) -> anyhow::Result<()>
+) -> ExitCode
 where
     F: Future<Output = anyhow::Result<()>>,
 {
     // One provider for all of TLS; a second call finds the first one there.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    match try_run(service, config, main) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{service}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run<F>(
+    service: &'static str,
+    config: &TelemetryConfig,
+    main: impl FnOnce(Shutdown) -> F,
+) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -29,13 +47,18 @@ where
         let shutdown = Shutdown::new();
         stop_on_signals(shutdown.clone())?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
-        let outcome = main(shutdown).await;
-        match &outcome {
-            Ok(()) => tracing::info!("stopped"),
-            Err(error) => tracing::error!(error = format!("{error:#}"), "failed"),
-        }
+        let code = match main(shutdown).await {
+            Ok(()) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "failed");
+                ExitCode::FAILURE
+            }
+        };
         telemetry.flush();
-        outcome
+        Ok(code)
     })
 }
 

@@ -98,7 +98,7 @@ impl Process {
                 let db = db.clone();
                 async move { db.ping().await }
             });
-        let consumers = Consumers::new(app.db.clone(), nats, app.clock.clone())
+        let consumers = Consumers::new(app.db.clone(), nats)
             .add(OnAccountRegistered { app: app.clone() })
             .add(OnOrderConfirmed { app: app.clone() })
             .add(OnOrderCancelled { app: app.clone() });

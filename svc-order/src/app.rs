@@ -160,7 +160,7 @@ impl Process {
                 async move { db.ping().await }
             });
         let relay = Relay::new(app.db.clone(), nats.clone(), app.clock.clone());
-        let consumers = Consumers::new(app.db.clone(), nats, app.clock.clone())
+        let consumers = Consumers::new(app.db.clone(), nats)
             .add(OnStockReserved::new(&app))
             .add(OnStockRejected::new(&app))
             .add(OnPaymentCaptured::new(&app))

@@ -122,7 +122,7 @@ impl Process {
                 let db = db.clone();
                 async move { db.ping().await }
             });
-        let consumers = Consumers::new(app.db.clone(), nats.clone(), app.clock.clone())
+        let consumers = Consumers::new(app.db.clone(), nats.clone())
             .add(OnPaymentRequested { app: app.clone() })
             .add(OnOrderCancelled { app: app.clone() });
         let relay = Relay::new(app.db.clone(), nats, app.clock.clone());

@@ -1,9 +1,11 @@
 //! The process.
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 use svc_payment::{app::App, config::Config};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let config = Config::parse();
     let telemetry = config.telemetry.clone();
     svc_kit::run("svc-payment", &telemetry, async move |shutdown| {

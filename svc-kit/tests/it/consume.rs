@@ -265,7 +265,7 @@ async fn what_was_not_begun_when_a_replica_stops_comes_to_another_at_once(pool: 
             seen: seen.clone(),
             shutdown: shutdown.clone(),
         };
-        Consumers::new(kit.db.clone(), kit.nats.clone(), kit.clock.clone())
+        Consumers::new(kit.db.clone(), kit.nats.clone())
             .add(consumer)
             .run(shutdown)
             .await
