@@ -18,8 +18,10 @@ const SIGNAL_EXIT: i32 = 128;
 /// Runs a command with private PostgreSQL, Redis and NATS servers.
 ///
 /// They are fresh, on free ports, and gone when the command has ended. It
-/// finds them by DATABASE_URL, SOUK_TEST_REDIS_URL, SOUK_TEST_NATS_URL and
-/// SOUK_TEST_NATS_SERVER_BIN. The exit code is the command's.
+/// finds them by DATABASE_URL, SOUK_TEST_REDIS_URL and SOUK_TEST_NATS_URL.
+/// SOUK_TEST_NATS_SERVER_BIN and SOUK_TEST_AIOSMTPD (a Python that has
+/// aiosmtpd) are for tests that start servers of their own. The exit code is
+/// the command's.
 #[derive(Debug, Args)]
 #[command(name = "servers")]
 pub struct RunWithServers {
@@ -67,6 +69,8 @@ impl RunWithServers {
             .env("SOUK_TEST_REDIS_URL", servers.redis_url())
             .env("SOUK_TEST_NATS_URL", servers.nats_url())
             .env("SOUK_TEST_NATS_SERVER_BIN", servers.nats_server_binary()?)
+            // The Python of the pinned tools, which has a mail server.
+            .env("SOUK_TEST_AIOSMTPD", checkout::tool("python")?)
             .death_signal(Signal::SIGTERM);
         let command = servers.spawn_command(launch).await?;
         let status = loop {
