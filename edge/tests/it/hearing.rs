@@ -179,7 +179,7 @@ async fn a_new_key_is_fetched_when_it_is_announced() {
 #[tokio::test]
 async fn what_may_have_been_missed_is_not_trusted() {
     let cable = Cable::lay().await;
-    let nats = format!("nats://{}", cable.address);
+    let nats = cable.url();
     let clock = Clock::manual(Clock::system().now());
     let shop = crate::support::services::Shop::start().await;
     let edge = Harness::build(&["--nats-url", &nats], clock, shop).await;

@@ -118,8 +118,8 @@ async fn nothing_is_lost_while_nats_is_away(pool: PgPool) {
         clock,
     };
     let (shutdown, seen) = (Shutdown::new(), Seen::default());
-    let consumers = Consumers::new(kit.db.clone(), kit.nats.clone())
-        .add(Hears { seen: seen.clone() });
+    let consumers =
+        Consumers::new(kit.db.clone(), kit.nats.clone()).add(Hears { seen: seen.clone() });
     let consuming = tokio::spawn(consumers.run(shutdown.clone()));
     let relaying = tokio::spawn(kit.relay().run(shutdown.clone()));
     let mut reader = Reader(broadcast::subscribe(

@@ -15,22 +15,39 @@ use tokio::{
     sync::broadcast,
 };
 
-/// Where NATS is: host and port.
-fn address() -> String {
+/// Where NATS is, and who we are there.
+struct Place {
+    user: String,
+    password: String,
+    /// Host and port.
+    address: String,
+}
+
+fn place() -> Place {
     let url = svc_kit::testing::server_url("SOUK_TEST_NATS_URL");
-    url.trim_start_matches("nats://").to_owned()
+    let rest = url.trim_start_matches("nats://");
+    let (credentials, address) = rest.rsplit_once('@').unwrap_or((":", rest));
+    let (user, password) = credentials.split_once(':').unwrap();
+    Place {
+        user: user.to_owned(),
+        password: password.to_owned(),
+        address: address.to_owned(),
+    }
 }
 
 /// Publishes an event; returns when NATS has it.
 /// <https://docs.nats.io/reference/reference-protocols/nats-protocol>
 pub(crate) async fn publish<E: Event>(event: &E) {
     let payload = event.encode_to_vec();
-    let mut stream = BufReader::new(TcpStream::connect(address()).await.unwrap());
+    let place = place();
+    let mut stream = BufReader::new(TcpStream::connect(&place.address).await.unwrap());
     let mut line = String::new();
     stream.read_line(&mut line).await.unwrap();
     assert!(line.starts_with("INFO "), "{line}");
     let begin = format!(
-        "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nPUB {} {}\r\n",
+        "CONNECT {{\"verbose\":false,\"pedantic\":false,\"user\":\"{}\",\"pass\":\"{}\"}}\r\nPUB {} {}\r\n",
+        place.user,
+        place.password,
         E::SUBJECT,
         payload.len()
     );
@@ -49,7 +66,7 @@ pub(crate) async fn publish<E: Event>(event: &E) {
 
 /// A cable to NATS.
 pub(crate) struct Cable {
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     whole: Arc<AtomicBool>,
     cuts: broadcast::Sender<()>,
 }
@@ -70,7 +87,7 @@ impl Cable {
                 }
                 let mut cut = cuts.subscribe();
                 tokio::spawn(async move {
-                    let mut there = TcpStream::connect(address()).await.unwrap();
+                    let mut there = TcpStream::connect(place().address).await.unwrap();
                     tokio::select! {
                         _ = cut.recv() => {}
                         _ = copy_bidirectional(&mut here, &mut there) => {}
@@ -79,6 +96,12 @@ impl Cable {
             }
         });
         cable
+    }
+
+    /// The address of NATS, through the cable.
+    pub(crate) fn url(&self) -> String {
+        let place = place();
+        format!("nats://{}:{}@{}", place.user, place.password, self.address)
     }
 
     pub(crate) fn cut(&self) {

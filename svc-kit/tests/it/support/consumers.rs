@@ -24,8 +24,7 @@ impl Running {
 
     pub(crate) fn resume<C: Consumer>(kit: &Kit, consumer: C) -> Self {
         let shutdown = Shutdown::new();
-        let consumers =
-            Consumers::new(kit.db.clone(), kit.nats.clone()).add(consumer);
+        let consumers = Consumers::new(kit.db.clone(), kit.nats.clone()).add(consumer);
         Self {
             task: tokio::spawn(consumers.run(shutdown.clone())),
             shutdown,
