@@ -7,7 +7,10 @@ pub(crate) mod tokens;
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU16, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -248,12 +251,22 @@ pub(crate) fn product_id() -> String {
     uuid::Uuid::from_bytes(svc_kit::random::bytes()).to_string()
 }
 
-/// An address that nobody listens on.
+/// An address that nobody listens on, and that no other test is given. It lies
+/// below the ports that the system gives to outgoing connections.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let next = NEXT.get_or_init(|| {
+        let [a, b] = svc_kit::random::bytes();
+        AtomicU16::new(u16::from_le_bytes([a, b]))
+    });
+    loop {
+        let offset = next.fetch_add(1, SeqCst) % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from(([127, 0, 0, 1], PORTS.start + offset));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// Waits until something holds.
