@@ -8,9 +8,10 @@ use svc_kit::{
     clock::Clock,
     consumer::Consumers,
     db::{self, Db},
-    inbox, job,
+    job,
     nats::Nats,
     outbox::Relay,
+    parts::Parts,
     redis,
     server::Server,
 };
@@ -140,32 +141,17 @@ impl Process {
             Some(app.repair.clone()),
             shutdown.clone(),
         );
-        let prune = job::run(
-            inbox::Prune::new(app.db.clone()),
-            inbox::PRUNE_EVERY,
-            None,
-            shutdown.clone(),
-        );
-        let index = index(indexer, &app, shutdown.clone());
-        tokio::try_join!(
-            server,
-            relay.run(shutdown.clone()),
-            consumers.run(shutdown),
-            expire,
-            repair,
-            prune,
-            index,
-        )?;
-        Ok(())
-    }
-}
-
-async fn index(indexer: Option<Indexer>, app: &App, shutdown: Shutdown) -> anyhow::Result<()> {
-    match indexer {
-        None => Ok(()),
-        Some(indexer) => {
+        let mut parts = Parts::new(shutdown.clone())
+            .with("server", server)
+            .with("relay", relay.run(shutdown.clone()))
+            .with("consumers", consumers.run(shutdown.clone()))
+            .with("expire_reservations", expire)
+            .with("repair_cache", repair);
+        if let Some(indexer) = indexer {
             let poke = Some(app.reindex.clone());
-            job::run(IndexProducts { indexer }, INDEX_EVERY, poke, shutdown).await
+            let index = job::run(IndexProducts { indexer }, INDEX_EVERY, poke, shutdown);
+            parts = parts.with("index_products", index);
         }
+        parts.run().await
     }
 }

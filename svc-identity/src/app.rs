@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use fred::clients::Pool;
 use proto::souk::identity::v1::identity_service_server::IdentityServiceServer;
 use svc_kit::{
-    Shutdown, auth::Verifier, clock::Clock, db::Db, job, nats::Nats, outbox::Relay, server::Server,
+    Shutdown, auth::Verifier, clock::Clock, db::Db, job, nats::Nats, outbox::Relay, parts::Parts,
+    server::Server,
 };
 
 use crate::{
@@ -144,12 +145,18 @@ impl Process {
         let relay = Relay::new(app.db.clone(), nats, app.clock.clone());
         let rotate = RotateKeys { app: app.clone() };
         let end = EndFamilies { app };
-        tokio::try_join!(
-            Box::pin(server.serve(shutdown.clone())),
-            Box::pin(relay.run(shutdown.clone())),
-            job::run(rotate, rotate_keys::EVERY, None, shutdown.clone()),
-            job::run(end, end_families::EVERY, None, shutdown),
-        )?;
-        Ok(())
+        Parts::new(shutdown.clone())
+            .with("server", server.serve(shutdown.clone()))
+            .with("relay", relay.run(shutdown.clone()))
+            .with(
+                "rotate_keys",
+                job::run(rotate, rotate_keys::EVERY, None, shutdown.clone()),
+            )
+            .with(
+                "end_families",
+                job::run(end, end_families::EVERY, None, shutdown),
+            )
+            .run()
+            .await
     }
 }

@@ -3,6 +3,7 @@
 //! every edge does; whoever must not miss one uses a consumer.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -29,8 +30,9 @@ const BUFFER: usize = 1024;
 /// How long to wait before reading again after it failed.
 const AFTER_ERROR: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
-/// An event as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An event as it came. Its payload may hold personal data: `Debug` tells its
+/// size alone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Where it was published: "souk.catalog.product_changed.v1".
     pub subject: String,
@@ -38,6 +40,16 @@ pub struct Message {
     pub payload: Bytes,
     /// When JetStream stored it.
     pub time: DateTime<Utc>,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("subject", &self.subject)
+            .field("payload_bytes", &self.payload.len())
+            .field("time", &self.time)
+            .finish()
+    }
 }
 
 impl Message {

@@ -27,6 +27,7 @@ use crate::{
     Shutdown,
     db::Db,
     error::{Kind, ServiceError as _, StoreError},
+    inbox, job,
     nats::Nats,
 };
 
@@ -133,7 +134,7 @@ impl Consumers {
     }
 
     /// Runs all of them, a task each, until told to stop; what is being
-    /// handled then is handled to its end.
+    /// handled then is handled to its end. Keeps the inbox small meanwhile.
     ///
     /// # Errors
     /// Only for a fault in the kit: what handlers, the database or NATS do is
@@ -143,9 +144,15 @@ impl Consumers {
         for start in self.starts {
             tasks.spawn(start(self.surroundings.clone(), shutdown.clone()));
         }
-        while let Some(ended) = tasks.join_next().await {
-            ended?;
-        }
+        let prune = inbox::Prune::new(self.surroundings.db.clone());
+        let prune = job::run(prune, inbox::PRUNE_EVERY, None, shutdown);
+        let consume = async {
+            while let Some(ended) = tasks.join_next().await {
+                ended?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(consume, prune)?;
         self.surroundings.nats.flush().await;
         Ok(())
     }

@@ -11,6 +11,14 @@ use sqlx::{
 
 use crate::{error::StoreError, outbox, secret::Secret};
 
+/// What the server ends by itself, in milliseconds: a statement, a wait for a
+/// lock, a transaction that nobody goes on with. No caller waits as long.
+const SESSION_LIMITS: [(&str, &str); 3] = [
+    ("statement_timeout", "60000"),
+    ("lock_timeout", "15000"),
+    ("idle_in_transaction_session_timeout", "60000"),
+];
+
 /// Where the database is and how much of it is used.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DbConfig {
@@ -109,6 +117,7 @@ async fn pool(config: &DbConfig, url: &Secret) -> anyhow::Result<PgPool> {
         .expose()
         .parse()
         .map_err(|_| anyhow::anyhow!("the database URL is malformed"))?;
+    let options = options.options(SESSION_LIMITS);
     PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))

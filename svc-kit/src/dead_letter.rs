@@ -7,6 +7,8 @@ mod list;
 mod put;
 mod replay;
 
+use std::fmt;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -15,8 +17,9 @@ pub use list::{Filter, list};
 pub(crate) use put::{Given, put};
 pub use replay::replay;
 
-/// An event that was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An event that was given up. Its payload may hold personal data: `Debug`
+/// tells its size alone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Its place in the dead-letter stream.
     pub sequence: u64,
@@ -42,4 +45,18 @@ pub struct DeadLetter {
     pub trace_parent: Option<String>,
     /// The encoded event.
     pub payload: Bytes,
+}
+
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetter")
+            .field("sequence", &self.sequence)
+            .field("consumer", &self.consumer)
+            .field("reason", &self.reason)
+            .field("subject", &self.subject)
+            .field("event_id", &self.event_id)
+            .field("aggregate_id", &self.aggregate_id)
+            .field("payload_bytes", &self.payload.len())
+            .finish_non_exhaustive()
+    }
 }

@@ -65,8 +65,7 @@ pub(crate) async fn forget_failures(db: &Db, consumer: &str, event_id: Uuid) -> 
     Ok(())
 }
 
-/// Deletes claims of events that no stream keeps any more. Every service that
-/// has consumers runs it, each [`PRUNE_EVERY`].
+/// Deletes claims of events that no stream keeps any more.
 #[derive(Debug, Clone)]
 pub struct Prune {
     db: Db,

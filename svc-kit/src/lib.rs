@@ -26,6 +26,7 @@ pub mod nats;
 pub mod outbox;
 pub mod page;
 mod panics;
+pub mod parts;
 pub mod random;
 pub mod redis;
 mod run;

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use proto::souk::notify::v1::notify_service_server::NotifyServiceServer;
 use svc_kit::{
     Shutdown,
@@ -11,11 +10,12 @@ use svc_kit::{
     clock::Clock,
     consumer::Consumers,
     db::{self, Db},
-    inbox, job,
+    job,
     nats::Nats,
+    parts::Parts,
     server::Server,
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::sync::Notify;
 
 use crate::{
     MIGRATIONS,
@@ -103,25 +103,18 @@ impl Process {
             .add(OnOrderConfirmed { app: app.clone() })
             .add(OnOrderCancelled { app: app.clone() });
 
-        let mut tasks = JoinSet::new();
-        tasks.spawn(server.serve(shutdown.clone()));
-        tasks.spawn(consumers.run(shutdown.clone()));
-        tasks.spawn(wake::run(app.db.clone(), app.due.clone(), shutdown.clone()));
+        let mut parts = Parts::new(shutdown.clone())
+            .with("server", server.serve(shutdown.clone()))
+            .with("consumers", consumers.run(shutdown.clone()))
+            .with(
+                "wake",
+                wake::run(app.db.clone(), app.due.clone(), shutdown.clone()),
+            );
         for _ in 0..SEND_WORKERS {
             let worker = SendQueued { app: app.clone() };
             let poke = Some(app.due.clone());
-            tasks.spawn(job::run(worker, LOOK_EVERY, poke, shutdown.clone()));
+            parts = parts.with("send", job::run(worker, LOOK_EVERY, poke, shutdown.clone()));
         }
-        let prune = inbox::Prune::new(app.db.clone());
-        tasks.spawn(job::run(prune, inbox::PRUNE_EVERY, None, shutdown.clone()));
-
-        let mut outcome = Ok(());
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended.context("a task panicked").flatten() {
-                shutdown.stop();
-                outcome = outcome.and(Err(error));
-            }
-        }
-        outcome
+        parts.run().await
     }
 }

@@ -17,6 +17,7 @@ use svc_kit::{
     job,
     nats::Nats,
     outbox::Relay,
+    parts::Parts,
     server::Server,
 };
 use tokio::sync::Notify;
@@ -172,17 +173,18 @@ impl Process {
             Some(Arc::clone(&app.look_at_checkouts)),
             shutdown.clone(),
         );
-        let watchers = async {
-            app.tell_watchers(&subscriber, shutdown.clone()).await;
+        let stopping = shutdown.clone();
+        let watchers = async move {
+            app.tell_watchers(&subscriber, stopping).await;
             Ok(())
         };
-        tokio::try_join!(
-            Box::pin(server.serve(shutdown.clone())),
-            Box::pin(relay.run(shutdown.clone())),
-            Box::pin(consumers.run(shutdown.clone())),
-            Box::pin(checkouts),
-            Box::pin(watchers),
-        )?;
-        Ok(())
+        Parts::new(shutdown.clone())
+            .with("server", server.serve(shutdown.clone()))
+            .with("relay", relay.run(shutdown.clone()))
+            .with("consumers", consumers.run(shutdown.clone()))
+            .with("checkouts", checkouts)
+            .with("watchers", watchers)
+            .run()
+            .await
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{fmt, sync::Arc};
 
-use anyhow::Context as _;
 use proto::souk::payment::v1::payment_service_server::PaymentServiceServer;
 use svc_kit::{
     Shutdown,
@@ -11,12 +10,13 @@ use svc_kit::{
     clock::Clock,
     consumer::Consumers,
     db::{self, Db, DbConfig},
-    inbox, job,
+    job,
     nats::Nats,
     outbox::Relay,
+    parts::Parts,
     server::Server,
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::sync::Notify;
 
 use crate::{
     MIGRATIONS,
@@ -127,32 +127,28 @@ impl Process {
             .add(OnOrderCancelled { app: app.clone() });
         let relay = Relay::new(app.db.clone(), nats, app.clock.clone());
 
-        let mut tasks = JoinSet::new();
-        tasks.spawn(server.serve(shutdown.clone()));
-        tasks.spawn(consumers.run(shutdown.clone()));
-        tasks.spawn(relay.run(shutdown.clone()));
         let workers = vec![app.due.charges.clone(), app.due.refunds.clone()];
-        tasks.spawn(wake::run(app.db.clone(), workers, shutdown.clone()));
+        let mut parts = Parts::new(shutdown.clone())
+            .with("server", server.serve(shutdown.clone()))
+            .with("consumers", consumers.run(shutdown.clone()))
+            .with("relay", relay.run(shutdown.clone()))
+            .with("wake", wake::run(app.db.clone(), workers, shutdown.clone()));
         for _ in 0..CHARGE_WORKERS {
             let worker = ChargeRequested { app: app.clone() };
             let poke = Some(app.due.charges.clone());
-            tasks.spawn(job::run(worker, LOOK_EVERY, poke, shutdown.clone()));
+            parts = parts.with(
+                "charge",
+                job::run(worker, LOOK_EVERY, poke, shutdown.clone()),
+            );
         }
         for _ in 0..REFUND_WORKERS {
             let worker = RefundCaptured { app: app.clone() };
             let poke = Some(app.due.refunds.clone());
-            tasks.spawn(job::run(worker, LOOK_EVERY, poke, shutdown.clone()));
+            parts = parts.with(
+                "refund",
+                job::run(worker, LOOK_EVERY, poke, shutdown.clone()),
+            );
         }
-        let prune = inbox::Prune::new(app.db.clone());
-        tasks.spawn(job::run(prune, inbox::PRUNE_EVERY, None, shutdown.clone()));
-
-        let mut outcome = Ok(());
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended.context("a task panicked").flatten() {
-                shutdown.stop();
-                outcome = outcome.and(Err(error));
-            }
-        }
-        outcome
+        parts.run().await
     }
 }

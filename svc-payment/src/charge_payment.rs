@@ -4,16 +4,16 @@
 //! next attempt, which looks up before it charges again.
 
 use chrono::{DateTime, Utc};
-use proto::souk::event::v1 as event;
 use sqlx::PgConnection;
-use svc_kit::{id, outbox};
+use svc_kit::id;
 
 use crate::{
+    announce_outcome::announce_outcome,
     app::App,
     backoff,
     error::Error,
     ledger::Posting,
-    payment::{Call, Next, Payment, When},
+    payment::{Call, Next, Payment, Status, When},
     provider::{self, Decline, FoundCharge},
     refund_payment::request_refund,
     store::{
@@ -102,12 +102,11 @@ async fn capture(
     for posting in Posting::of_capture(payment) {
         ledger::post(tx, id::generate(&app.clock), &posting, now).await?;
     }
-    let captured = event::PaymentCaptured {
-        order_id: payment.order_id.to_string(),
-        payment_id: payment.id.to_string(),
-        amount: Some(payment.amount.into()),
+    let captured = Payment {
+        status: Status::Captured,
+        ..payment.clone()
     };
-    outbox::put(tx, &captured, &app.clock).await?;
+    announce_outcome(app, tx, &captured).await?;
     if refund {
         request_refund(app, tx, payment).await?;
     }
@@ -122,12 +121,12 @@ async fn fail(
     decline: Decline,
 ) -> Result<(), Error> {
     payments::conclude(tx, payment.id, Outcome::Failed(decline), app.clock.now()).await?;
-    let failed = event::PaymentFailed {
-        order_id: payment.order_id.to_string(),
-        payment_id: payment.id.to_string(),
-        reason: decline.reason().to_owned(),
+    let failed = Payment {
+        status: Status::Failed,
+        failure_reason: Some(decline.reason().to_owned()),
+        ..payment.clone()
     };
-    outbox::put(tx, &failed, &app.clock).await?;
+    announce_outcome(app, tx, &failed).await?;
     tracing::info!(reason = decline.reason(), "payment failed");
     Ok(())
 }

@@ -16,6 +16,7 @@ pub mod error;
 
 pub mod store;
 
+pub mod announce_outcome;
 pub mod cancel_payment;
 pub mod charge_payment;
 pub mod get_ledger;

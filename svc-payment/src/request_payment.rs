@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use svc_kit::{id::AccountId, money::Money, telemetry};
 
 use crate::{
+    announce_outcome::announce_outcome,
     app::App,
     error::Error,
     payment::{OrderId, Payment, PaymentId, PaymentToken, Status},
@@ -27,7 +28,9 @@ pub struct RequestPayment {
 }
 
 /// Records the payment once. If the order was cancelled before, the payment is
-/// recorded as cancelled and never charged.
+/// recorded as cancelled and never charged. To a repeat of a payment that is
+/// concluded, the outcome is announced again: svc-order asks again when it has
+/// not heard of it.
 ///
 /// # Errors
 /// [`Error::OtherPayment`] when the order has a different payment.
@@ -60,8 +63,10 @@ pub async fn request_payment(
         tracing::info!(order_id = %payment.order_id, payment_id = %payment.id, order_cancelled, "payment requested");
         return Ok(());
     }
-    match payments::of_order(tx, command.order_id).await? {
-        Some(earlier) if earlier.is_same_request(&payment) => Ok(()),
+    match payments::of_order(&mut *tx, command.order_id).await? {
+        Some(earlier) if earlier.is_same_request(&payment) => {
+            announce_outcome(app, tx, &earlier).await
+        }
         _ => Err(Error::OtherPayment),
     }
 }

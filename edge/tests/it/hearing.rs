@@ -20,7 +20,7 @@ use crate::support::{
     until,
 };
 
-/// What the issue allows.
+/// Within this ends and purges must be heard.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn changed(id: &str) -> ProductChanged {

@@ -88,7 +88,9 @@ impl Keys {
     }
 
     pub(super) async fn refresh(&self) {
-        *self.0.last_fetch.lock().await = Some(Instant::now());
+        // Held while asking: who misses a key meanwhile waits for this.
+        let mut last_fetch = self.0.last_fetch.lock().await;
+        *last_fetch = Some(Instant::now());
         self.0.fetch_or_log().await;
     }
 
@@ -162,7 +164,6 @@ async fn refresh_while_used(keys: Weak<Inner>) {
     loop {
         tokio::time::sleep(REFRESH_EVERY).await;
         let Some(keys) = keys.upgrade() else { return };
-        *keys.last_fetch.lock().await = Some(Instant::now());
-        keys.fetch_or_log().await;
+        Keys(keys).refresh().await;
     }
 }

@@ -1,5 +1,7 @@
 //! Finds events that were given up.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use async_nats::jetstream::{
     Message,
@@ -14,6 +16,9 @@ use crate::nats::{
     Nats,
     headers::{self, Envelope, published},
 };
+
+/// How long NATS may take to hand over the next one.
+const NEXT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which of them. What is not said does not matter.
 #[derive(Debug, Clone, Default)]
@@ -71,9 +76,9 @@ pub async fn list(nats: &Nats, filter: &Filter, limit: usize) -> anyhow::Result<
     let mut left = consumer.cached_info().num_pending;
     let mut messages = consumer.messages().await?;
     while left > 0 && found.len() < limit {
-        let message = messages
-            .next()
+        let message = tokio::time::timeout(NEXT_TIMEOUT, messages.next())
             .await
+            .context("NATS fell silent")?
             .context("dead letters ended early")??;
         let (dead, pending) = read(&message)?;
         left = pending;

@@ -18,7 +18,7 @@ use crate::{
     caller::Caller,
     client, deadline,
     error::{self, Kind, ServiceError},
-    metrics,
+    metrics, panics,
     secret::Secret,
     telemetry,
 };
@@ -106,7 +106,7 @@ impl Inner {
             match AssertUnwindSafe(next.run(request)).catch_unwind().await {
                 Ok(response) => Ok(response),
                 Err(panic) => {
-                    tracing::error!(panic = panic_text(panic.as_ref()), "panicked");
+                    tracing::error!(panic = panics::text(&*panic), "panicked");
                     Err(Refused::Panicked.into())
                 }
             }
@@ -197,14 +197,6 @@ impl ServiceError for Refused {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 /// The code as the gRPC documents spell it: "NOT_FOUND".

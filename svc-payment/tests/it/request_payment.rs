@@ -25,11 +25,28 @@ async fn a_replayed_request_is_charged_once(pool: PgPool) {
     // Announced again by svc-order's reconciler, under another event id.
     shop.hear_request(&request).await.unwrap();
     shop.drain().await;
-    shop.hear_request(&request).await.unwrap();
     shop.settle().await;
 
     assert_eq!(shop.at_sandbox(&request).await, (1, 0));
     assert_eq!(shop.outbox().await, ["souk.payment.captured.v1"]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn whoever_has_not_heard_the_outcome_and_asks_again_is_told_again(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    for (token, outcome) in [
+        ("tok_ok", "souk.payment.captured.v1"),
+        ("tok_declined", "souk.payment.failed.v1"),
+    ] {
+        let before = shop.outbox().await.len();
+        let request = shop.requested(token).await;
+        shop.drain().await;
+        shop.hear_request(&request).await.unwrap();
+        shop.settle().await;
+
+        assert_eq!(shop.outbox().await[before..], [outcome, outcome]);
+        assert!(shop.at_sandbox(&request).await.0 <= 1);
+    }
 }
 
 #[sqlx::test(migrations = false)]

@@ -53,9 +53,14 @@ pub(crate) async fn forget<C: Consumer>() {
 }
 
 pub(crate) async fn jetstream() -> async_nats::jetstream::Context {
-    let client = async_nats::connect(server_url("SOUK_TEST_NATS_URL"))
-        .await
-        .unwrap();
+    let server: async_nats::ServerAddr = server_url("SOUK_TEST_NATS_URL").parse().unwrap();
+    // The client does not take them out of the address.
+    let (user, password) = (server.username(), server.password());
+    let options = async_nats::ConnectOptions::with_user_and_password(
+        user.unwrap_or_default().to_owned(),
+        password.unwrap_or_default().to_owned(),
+    );
+    let client = options.connect(server).await.unwrap();
     async_nats::jetstream::new(client)
 }
 
