@@ -51,6 +51,7 @@ impl RunWithServers {
             ports: Ports::Free,
             keep_data: false,
             durable: false,
+            nats_password: false,
             progress: Progress::silent(),
         });
         let servers = tokio::select! {

@@ -12,7 +12,7 @@ pub(super) const USER: &str = "souk";
 pub(super) async fn start(
     crew: &Crew,
     port: u16,
-    password: &str,
+    password: Option<&str>,
     durable: bool,
 ) -> anyhow::Result<()> {
     let home = crew.dir().join(Process::Nats.name());
@@ -21,12 +21,15 @@ pub(super) async fn start(
     // Its default would be two minutes, in which a power cut loses what was
     // acknowledged.
     let sync = if durable { "always" } else { "\"2m\"" };
+    let authorization = password.map_or_else(String::new, |password| {
+        format!("authorization {{\n  user: {USER}\n  password: \"{password}\"\n}}\n")
+    });
     write_private(
         &config,
         format!(
             "listen: \"127.0.0.1:{port}\"\nserver_name: souk\n\
              jetstream {{\n  store_dir: \"{}\"\n  sync_interval: {sync}\n}}\n\
-             authorization {{\n  user: {USER}\n  password: \"{password}\"\n}}\n",
+             {authorization}",
             home.display()
         )
         .as_bytes(),

@@ -49,6 +49,9 @@ pub struct ServersOptions {
     /// Whether what is acknowledged survives a power cut; tests go faster
     /// without.
     pub durable: bool,
+    /// Whether NATS wants a password; tests that speak its protocol by hand go
+    /// without.
+    pub nats_password: bool,
     /// Who hears of the steps.
     pub progress: Progress,
 }

@@ -30,6 +30,7 @@ pub struct Servers {
     ports: PortMap,
     secrets: Secrets,
     durable: bool,
+    nats_password: bool,
     _block: Option<FreeBlock>,
     _lock: File,
 }
@@ -63,6 +64,7 @@ impl Servers {
             ports,
             secrets: Secrets::of(&dir)?,
             durable: options.durable,
+            nats_password: options.nats_password,
             _block: block,
             _lock: lock,
         };
@@ -77,7 +79,7 @@ impl Servers {
             nats::start(
                 &servers.crew,
                 ports.nats,
-                &servers.secrets.nats,
+                options.nats_password.then_some(&servers.secrets.nats),
                 options.durable
             ),
         );
@@ -110,14 +112,18 @@ impl Servers {
         )
     }
 
-    /// The address of NATS, with its password.
+    /// The address of NATS, with its password if it wants one.
     pub fn nats_url(&self) -> String {
-        format!(
-            "nats://{}:{}@127.0.0.1:{}",
-            nats::USER,
-            self.secrets.nats,
-            self.ports.nats
-        )
+        let port = self.ports.nats;
+        if self.nats_password {
+            format!(
+                "nats://{}:{}@127.0.0.1:{port}",
+                nats::USER,
+                self.secrets.nats
+            )
+        } else {
+            format!("nats://127.0.0.1:{port}")
+        }
     }
 
     /// The NATS server's program, for tests that start their own.

@@ -66,6 +66,7 @@ impl Stack {
             ports: options.ports,
             keep_data: options.keep_data,
             durable: options.durable,
+            nats_password: true,
             progress: options.progress.clone(),
         })
         .await?;

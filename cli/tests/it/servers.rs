@@ -13,6 +13,7 @@ fn options(dir: &TempDir) -> ServersOptions {
         ports: Ports::Free,
         keep_data: true,
         durable: false,
+        nats_password: true,
         progress: Progress::silent(),
     }
 }
@@ -58,8 +59,11 @@ async fn dropped_servers_are_gone() {
 #[tokio::test]
 async fn a_taken_port_is_named_in_one_line() {
     let dir = TempDir::new().unwrap();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = taken.local_addr().unwrap().port();
+    // Outside of what stacks on free ports and outgoing connections use.
+    let (taken, base) = (19_000..20_000)
+        .step_by(10)
+        .find_map(|base| Some((TcpListener::bind(("127.0.0.1", base)).ok()?, base)))
+        .unwrap();
     let fixed = ServersOptions {
         ports: Ports::Fixed {
             https: 0,
@@ -75,4 +79,5 @@ async fn a_taken_port_is_named_in_one_line() {
         format!("{error:#}"),
         format!("port {base} is in use, and PostgreSQL needs it")
     );
+    drop(taken);
 }
