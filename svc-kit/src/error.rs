@@ -97,6 +97,9 @@ pub trait ServiceError: Error + Send + Sync + 'static {
     }
 }
 
+/// All that a caller learns of an internal error.
+pub(crate) const INTERNAL_MESSAGE: &str = "internal error";
+
 /// When to come back after an error of these kinds, unless it says otherwise.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -110,7 +113,7 @@ pub fn status(error: impl ServiceError) -> Status {
             error = chain(&error),
             "internal error"
         );
-        "internal error".to_owned()
+        INTERNAL_MESSAGE.to_owned()
     } else {
         error.to_string()
     };

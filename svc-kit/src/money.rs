@@ -33,7 +33,9 @@ impl FromStr for Currency {
     type Err = MoneyError;
 
     fn from_str(code: &str) -> Result<Self, MoneyError> {
+        // Without a minor unit it is a metal, a fund, a test or no currency.
         iso_currency::Currency::from_code(code)
+            .filter(|currency| currency.exponent().is_some())
             .map(Self)
             .ok_or(MoneyError::UnknownCurrency)
     }
@@ -233,6 +235,17 @@ mod tests {
             Money::new("JPY".parse().unwrap(), 300).to_string(),
             "JPY 300"
         );
+    }
+
+    #[test]
+    fn what_nobody_pays_with_is_no_currency() {
+        for code in ["XXX", "XTS", "XAU", "eur", ""] {
+            assert_eq!(
+                code.parse::<Currency>(),
+                Err(MoneyError::UnknownCurrency),
+                "{code}"
+            );
+        }
     }
 
     #[test]

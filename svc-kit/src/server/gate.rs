@@ -104,7 +104,7 @@ impl Inner {
                 request.extensions_mut().insert(caller);
             }
             match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-                Ok(response) => Ok(response),
+                Ok(response) => blame(response),
                 Err(panic) => {
                     tracing::error!(panic = panics::text(&*panic), "panicked");
                     Err(Refused::Panicked.into())
@@ -164,9 +164,28 @@ impl Inner {
     }
 }
 
+/// What tonic cannot read it calls INTERNAL, and what is too long
+/// OUT_OF_RANGE, in words of its own. Errors of ours never look so: it is the
+/// caller's message that is to blame.
+fn blame(response: Response) -> Result<Response, Status> {
+    match Status::from_header_map(response.headers()) {
+        Some(status)
+            if status.code() == Code::Internal && status.message() != error::INTERNAL_MESSAGE =>
+        {
+            Err(Refused::Malformed.into())
+        }
+        Some(status) if status.code() == Code::OutOfRange => Err(Refused::TooLarge.into()),
+        _ => Ok(response),
+    }
+}
+
 /// Why the stack itself does not answer a call.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
+    #[error("the message cannot be read")]
+    Malformed,
+    #[error("the message is too large")]
+    TooLarge,
     #[error("too many calls at once")]
     Overloaded,
     #[error("internal error")]
@@ -180,18 +199,27 @@ impl From<Refused> for Status {
         match refused {
             Refused::Late => Self::deadline_exceeded(refused.to_string()),
             Refused::Panicked => Self::internal(refused.to_string()),
-            Refused::Overloaded => error::status(refused),
+            Refused::Overloaded | Refused::Malformed | Refused::TooLarge => error::status(refused),
         }
     }
 }
 
 impl ServiceError for Refused {
     fn kind(&self) -> Kind {
-        Kind::Unavailable
+        match self {
+            Self::Malformed | Self::TooLarge => Kind::Invalid,
+            Self::Overloaded => Kind::Unavailable,
+            Self::Panicked | Self::Late => Kind::Internal,
+        }
     }
 
     fn reason(&self) -> &'static str {
-        "OVERLOADED"
+        match self {
+            Self::Malformed => "MESSAGE_MALFORMED",
+            Self::TooLarge => "MESSAGE_TOO_LARGE",
+            Self::Overloaded => "OVERLOADED",
+            Self::Panicked | Self::Late => "INTERNAL",
+        }
     }
 }
 

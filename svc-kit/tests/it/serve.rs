@@ -350,6 +350,46 @@ async fn a_panic_is_answered_and_the_server_goes_on() {
         .unwrap();
 }
 
+/// Posts the body of a gRPC-web call as it is.
+async fn post(server: &Running, body: Vec<u8>) -> (String, String) {
+    let token = sign(&server.claims("customer"));
+    let url = format!("{}/souk.payment.v1.PaymentService/GetPayment", server.url);
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/grpc-web+proto")
+        .header("authorization", format!("Bearer {token}"))
+        .body(body);
+    let answer = request.send().await.unwrap();
+    let header = |name: &str| {
+        let value = answer.headers().get(name);
+        value
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default()
+    };
+    (header("grpc-status"), header("grpc-message"))
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_the_callers_fault() {
+    let server = serve(10).await;
+    let malformed = [
+        ("a varint without an end", vec![0, 0, 0, 0, 1, 0xff]),
+        ("bad UTF-8", vec![0, 0, 0, 0, 3, 0x0a, 1, 0xff]),
+        ("no message", vec![]),
+        ("a frame that is cut off", vec![0, 0, 0, 0, 9, 1]),
+        ("compressed with nothing", vec![1, 0, 0, 0, 0]),
+        (
+            "too long",
+            [vec![0, 0x7f, 0xff, 0xff, 0xff], vec![0; 64]].concat(),
+        ),
+    ];
+    for (what, body) in malformed {
+        let (status, message) = post(&server, body).await;
+        let invalid = (Code::InvalidArgument as i32).to_string();
+        assert_eq!(status, invalid, "{what}: {message}");
+    }
+}
+
 #[tokio::test]
 async fn a_call_ends_at_the_callers_deadline() {
     let server = serve(10).await;
