@@ -66,12 +66,17 @@ impl Error {
         }
     }
 
-    /// One rule, broken by a field of the request itself.
-    pub fn rule(violation: Violation) -> Self {
+    /// Rules broken by fields of the request itself.
+    pub fn request(violations: Vec<Violation>) -> Self {
         Self::Rules {
             parent: "",
-            violations: vec![violation],
+            violations,
         }
+    }
+
+    /// One rule, broken by a field of the request itself.
+    pub fn rule(violation: Violation) -> Self {
+        Self::request(vec![violation])
     }
 }
 

@@ -1,9 +1,12 @@
 //! A product: what is sold, its rules, its version. No SQL, no clock.
 
 mod draft;
+mod image;
+mod mask;
 mod snapshot;
 
 pub use draft::{Draft, Patch};
+pub use mask::Mask;
 pub use snapshot::Snapshot;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +25,8 @@ pub const MAX_TITLE_CHARS: usize = 300;
 pub const MAX_DESCRIPTION_CHARS: usize = 10_000;
 /// The longest stock-keeping unit, in characters.
 pub const MAX_SKU_CHARS: usize = 100;
+/// The highest price, in minor units of its currency.
+pub const MAX_PRICE_MINOR: i64 = 1_000_000_000_000;
 /// The most images.
 pub const MAX_IMAGES: usize = 20;
 /// The longest path or address of an image, in characters.
@@ -55,7 +60,7 @@ pub struct Details {
     pub description: String,
     /// Where in the tree it stands.
     pub category_id: CategoryId,
-    /// What it costs; never negative.
+    /// What it costs; never negative, never above [`MAX_PRICE_MINOR`].
     pub price: Money,
     /// The free fields of its kind.
     pub attributes: Attributes,

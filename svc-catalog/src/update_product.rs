@@ -4,7 +4,7 @@ use crate::{
     announce,
     app::App,
     error::Error,
-    product::{Draft, Product},
+    product::{Draft, Mask, Product},
     store::{categories, products},
     violation::Violation,
 };
@@ -20,7 +20,8 @@ pub async fn update_product(app: &App, draft: Draft, mask: &[String]) -> Result<
         .id()
         .and_then(|id| id.ok_or_else(|| Violation::new("id", "ID_INVALID", "must be a UUID")))
         .map_err(|violation| Error::product(vec![violation]))?;
-    let patch = draft.patch(mask).map_err(Error::product)?;
+    let mask = Mask::new(mask).map_err(Error::request)?;
+    let patch = draft.patch(&mask).map_err(Error::product)?;
 
     let mut tx = app.db.begin().await?;
     let old = products::lock(&mut tx, id)

@@ -15,7 +15,7 @@ impl From<Error> for ConsumeError {
         match error {
             Error::Store(error) => error.into(),
             Error::Invalid(_) | Error::OtherPayment => Self::reject(error.reason()),
-            Error::NotFound => Self::retry(error),
+            Error::NotFound | Error::BalanceTooLarge(_) => Self::retry(error),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use svc_kit::error::{Invalid, Kind, ServiceError, StoreError};
 
+use crate::ledger::Account;
+
 /// An error of svc-payment.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,6 +16,9 @@ pub enum Error {
     /// An order asks for a second, different payment.
     #[error("the order has another payment")]
     OtherPayment,
+    /// An account holds more than an answer can say.
+    #[error("the balance of {0} is too large to be answered")]
+    BalanceTooLarge(Account),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -24,7 +29,7 @@ impl ServiceError for Error {
         match self {
             Self::Invalid(_) => Kind::Invalid,
             Self::NotFound => Kind::NotFound,
-            Self::OtherPayment => Kind::Conflict,
+            Self::OtherPayment | Self::BalanceTooLarge(_) => Kind::Conflict,
             Self::Store(error) => error.kind(),
         }
     }
@@ -34,6 +39,7 @@ impl ServiceError for Error {
             Self::Invalid(_) => "FIELD_INVALID",
             Self::NotFound => "PAYMENT_NOT_FOUND",
             Self::OtherPayment => "PAYMENT_EXISTS",
+            Self::BalanceTooLarge(_) => "BALANCE_TOO_LARGE",
             Self::Store(error) => error.reason(),
         }
     }

@@ -55,7 +55,11 @@ impl PaymentService for Grpc {
             text => Some(order_id(text)?),
         };
         let balances = get_ledger(&self.app, order_id).await?;
-        Ok(Response::new(balances.into_iter().collect()))
+        let balances = balances
+            .into_iter()
+            .map(pb::LedgerBalance::try_from)
+            .collect::<Result<_, _>>()?;
+        Ok(Response::new(pb::Ledger { balances }))
     }
 
     #[tracing::instrument(name = "payment.look_up_payment", skip_all, fields(order_id = Empty))]

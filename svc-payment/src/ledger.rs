@@ -156,11 +156,13 @@ impl Posting {
     }
 }
 
-/// What an account holds: debits less credits.
+/// What an account holds in a currency: debits less credits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Balance {
     /// Which account.
     pub account: Account,
-    /// How much.
-    pub balance: Money,
+    /// In what.
+    pub currency: Currency,
+    /// How much, in minor units. Each entry fits an `i64`; their sum need not.
+    pub minor: i128,
 }

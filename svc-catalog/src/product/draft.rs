@@ -3,8 +3,8 @@
 use svc_kit::money::{Money, MoneyError};
 
 use super::{
-    Details, MAX_DESCRIPTION_CHARS, MAX_IMAGE_CHARS, MAX_IMAGES, MAX_SKU_CHARS, MAX_TITLE_CHARS,
-    ProductId,
+    Details, MAX_DESCRIPTION_CHARS, MAX_IMAGE_CHARS, MAX_IMAGES, MAX_PRICE_MINOR, MAX_SKU_CHARS,
+    MAX_TITLE_CHARS, Mask, ProductId, image, mask::Field,
 };
 use crate::{
     attributes::{Attributes, AttributesError},
@@ -123,29 +123,22 @@ impl Draft {
     /// What a mask names, of this draft.
     ///
     /// # Errors
-    /// `MASK_INVALID` for an empty mask or a path that cannot be changed, and
-    /// every rule that a named field breaks.
-    pub fn patch(&self, paths: &[String]) -> Result<Patch, Vec<Violation>> {
-        if paths.is_empty() {
-            return Err(vec![mask_invalid("must name what changes")]);
-        }
+    /// Every rule that a named field breaks.
+    pub fn patch(&self, mask: &Mask) -> Result<Patch, Vec<Violation>> {
         let mut patch = Patch::default();
         let mut violations = Vec::new();
-        for path in paths {
-            let outcome = match path.as_str() {
-                "title" => self.title().map(|title| patch.title = Some(title)),
-                "description" => self
+        for field in mask.fields() {
+            let outcome = match field {
+                Field::Title => self.title().map(|title| patch.title = Some(title)),
+                Field::Description => self
                     .description()
                     .map(|description| patch.description = Some(description)),
-                "category_id" => self.category_id().map(|id| patch.category_id = Some(id)),
-                "price" => self.price().map(|price| patch.price = Some(price)),
-                "attributes" => self
+                Field::CategoryId => self.category_id().map(|id| patch.category_id = Some(id)),
+                Field::Price => self.price().map(|price| patch.price = Some(price)),
+                Field::Attributes => self
                     .attributes()
                     .map(|attributes| patch.attributes = Some(attributes)),
-                "images" => self.images().map(|images| patch.images = Some(images)),
-                _ => Err(mask_invalid(
-                    "may name title, description, category_id, price, attributes, images",
-                )),
+                Field::Images => self.images().map(|images| patch.images = Some(images)),
             };
             violations.extend(outcome.err());
         }
@@ -187,14 +180,23 @@ impl Draft {
 
     fn price(&self) -> Result<Money, Violation> {
         let invalid = |message: String| Violation::new("price", "PRICE_INVALID", message);
+        let too_large = || {
+            Violation::new(
+                "price",
+                "PRICE_TOO_LARGE",
+                format!("must be 0 to {MAX_PRICE_MINOR} minor units"),
+            )
+        };
         match self.price {
             None => Err(invalid("must be given".to_owned())),
+            Some(Err(MoneyError::Overflow)) => Err(too_large()),
             Some(Err(error)) => Err(invalid(format!("cannot be read: {error}"))),
             Some(Ok(price)) if price.is_negative() => Err(Violation::new(
                 "price",
                 "PRICE_NEGATIVE",
                 "must not be negative",
             )),
+            Some(Ok(price)) if price.minor > MAX_PRICE_MINOR => Err(too_large()),
             Some(Ok(price)) => Ok(price),
         }
     }
@@ -206,15 +208,22 @@ impl Draft {
     }
 
     fn images(&self) -> Result<Vec<String>, Violation> {
-        let invalid = |message: String| Violation::new("images", "IMAGES_INVALID", message);
         if self.images.len() > MAX_IMAGES {
-            return Err(invalid(format!("must not be more than {MAX_IMAGES}")));
+            return Err(Violation::new(
+                "images",
+                "IMAGES_INVALID",
+                format!("must not be more than {MAX_IMAGES}"),
+            ));
         }
         for image in &self.images {
-            if image.is_empty() || image.contains(char::is_control) {
-                return Err(invalid("must be paths or addresses".to_owned()));
+            at_most("images", "IMAGE_INVALID", image, MAX_IMAGE_CHARS)?;
+            if !image::is_image(image) {
+                return Err(Violation::new(
+                    "images",
+                    "IMAGE_INVALID",
+                    "must be paths below /media/ or addresses that begin with https:// or http://",
+                ));
             }
-            at_most("images", "IMAGES_INVALID", image, MAX_IMAGE_CHARS)?;
         }
         Ok(self.images.clone())
     }
@@ -241,10 +250,6 @@ impl Violation {
     pub fn category_unknown(field: &'static str) -> Self {
         Self::new(field, "CATEGORY_UNKNOWN", "names no category")
     }
-}
-
-fn mask_invalid(message: &str) -> Violation {
-    Violation::new("update_mask", "MASK_INVALID", message)
 }
 
 #[cfg(test)]
@@ -296,7 +301,7 @@ mod tests {
                 "PRICE_NEGATIVE",
                 "CATEGORY_UNKNOWN",
                 "DESCRIPTION_TOO_LONG",
-                "IMAGES_INVALID"
+                "IMAGE_INVALID"
             ]
         );
         let long = Draft {
@@ -319,6 +324,32 @@ mod tests {
             ..draft()
         };
         assert_eq!(reasons(&too_fine), ["PRICE_INVALID"]);
+        let many = Draft {
+            images: vec!["a.jpg".to_owned(); MAX_IMAGES + 1],
+            ..draft()
+        };
+        assert_eq!(reasons(&many), ["IMAGES_INVALID"]);
+    }
+
+    #[test]
+    fn a_price_has_a_limit() {
+        let eur = "EUR".parse().unwrap();
+        let costs = |price| Draft {
+            price: Some(price),
+            ..draft()
+        };
+        let most = Money::new(eur, MAX_PRICE_MINOR);
+        assert_eq!(costs(Ok(most)).details().unwrap().price, most);
+        for price in [
+            Ok(Money::new(eur, MAX_PRICE_MINOR + 1)),
+            Ok(Money::new(eur, i64::MAX)),
+        ] {
+            let violations = costs(price).details().unwrap_err();
+            assert_eq!(
+                (violations[0].field, violations[0].reason),
+                ("price", "PRICE_TOO_LARGE")
+            );
+        }
     }
 
     #[test]
@@ -328,17 +359,11 @@ mod tests {
             price: None,
             ..draft()
         };
-        let patch = new.patch(&["title".to_owned()]).unwrap();
+        let mask = Mask::new(&["title".to_owned()]).unwrap();
+        let patch = new.patch(&mask).unwrap();
         let old = draft().details().unwrap();
         let changed = patch.on(&old);
         assert_eq!(changed.title, "Big tent");
         assert_eq!(changed.price, old.price);
-        for mask in [
-            vec![],
-            vec!["sku".to_owned()],
-            vec!["price.units".to_owned()],
-        ] {
-            assert_eq!(new.patch(&mask).unwrap_err()[0].reason, "MASK_INVALID");
-        }
     }
 }

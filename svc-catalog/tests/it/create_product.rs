@@ -203,7 +203,14 @@ async fn a_product_that_breaks_a_rule_is_refused(pool: PgPool) {
                 price: usd(i64::MAX, 0),
                 ..tent("T")
             },
-            "PRICE_INVALID",
+            "PRICE_TOO_LARGE",
+        ),
+        (
+            pb::Product {
+                price: usd(90_000_000_000_000_000, 0),
+                ..tent("T")
+            },
+            "PRICE_TOO_LARGE",
         ),
         (
             pb::Product {
@@ -249,7 +256,14 @@ async fn a_product_that_breaks_a_rule_is_refused(pool: PgPool) {
                 images: vec![String::new()],
                 ..tent("T")
             },
-            "IMAGES_INVALID",
+            "IMAGE_INVALID",
+        ),
+        (
+            pb::Product {
+                images: vec!["a.jpg".to_owned(), "javascript:alert(1)".to_owned()],
+                ..tent("T")
+            },
+            "IMAGE_INVALID",
         ),
         (
             pb::Product {

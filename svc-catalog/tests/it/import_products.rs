@@ -109,6 +109,20 @@ async fn a_bad_row_is_reported_and_stops_no_other(pool: PgPool) {
             },
             "PRICE_INVALID",
         ),
+        (
+            pb::Product {
+                price: Some(eur(i64::MAX)),
+                ..with_sku("11", "T")
+            },
+            "PRICE_TOO_LARGE",
+        ),
+        (
+            pb::Product {
+                images: vec!["/media/a\"><script>".to_owned()],
+                ..with_sku("12", "T")
+            },
+            "IMAGE_INVALID",
+        ),
         (with_sku("4", &"x".repeat(1 << 20)), "TITLE_TOO_LONG"),
         (
             pb::Product {

@@ -2,7 +2,8 @@
 
 use proto::souk::catalog::v1 as pb;
 use sqlx::PgPool;
-use tonic::Code;
+use svc_catalog::product::MAX_PRICE_MINOR;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::harness::{Shop, assert_refused, eur, tent};
@@ -135,6 +136,43 @@ async fn a_bad_mask_or_product_is_refused(pool: PgPool) {
         shop.update(tent("T"), &["title"]).await,
         Code::InvalidArgument,
         "ID_INVALID",
+    );
+    assert_eq!(shop.get(&old.id).await.unwrap(), old);
+}
+
+fn fields<T: std::fmt::Debug>(refused: Result<T, Status>) -> Vec<String> {
+    let details = refused.unwrap_err().get_error_details();
+    let violations = &details.bad_request().unwrap().field_violations;
+    violations.iter().map(|v| v.field.clone()).collect()
+}
+
+#[sqlx::test(migrations = false)]
+async fn each_violation_names_its_field_once(pool: PgPool) {
+    let shop = Shop::open(pool).await;
+    let old = shop.given("Tent", 1).await;
+    let refused = shop
+        .update(old.clone(), &["sku", "title", "sku", "etag"])
+        .await;
+    assert_eq!(fields(refused), ["update_mask", "update_mask"]);
+
+    let bad = pb::Product {
+        price: Some(eur(MAX_PRICE_MINOR + 1)),
+        images: vec!["/media/../../etc/passwd".to_owned()],
+        ..old.clone()
+    };
+    let refused = shop.update(bad.clone(), &["price", "price"]).await;
+    assert_eq!(fields(refused), ["product.price"]);
+    let refused = shop.update(bad.clone(), &["price", "images"]).await;
+    assert_eq!(fields(refused), ["product.price", "product.images"]);
+    assert_refused(
+        shop.update(bad.clone(), &["price"]).await,
+        Code::InvalidArgument,
+        "PRICE_TOO_LARGE",
+    );
+    assert_refused(
+        shop.update(bad, &["images"]).await,
+        Code::InvalidArgument,
+        "IMAGE_INVALID",
     );
     assert_eq!(shop.get(&old.id).await.unwrap(), old);
 }

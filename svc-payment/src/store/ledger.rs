@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgExecutor};
 use svc_kit::error::StoreError;
 use uuid::Uuid;
 
-use super::{money, read};
+use super::read;
 use crate::{
     ledger::{Balance, Posting},
     payment::OrderId,
@@ -55,7 +55,8 @@ pub async fn post(
     Ok(())
 }
 
-/// What each account holds in each currency, of one order or of all.
+/// What each account holds in each currency, of one order or of all. A sum may
+/// be more than a bigint holds, so it is read as text.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -64,7 +65,7 @@ pub async fn balances(
     order_id: Option<OrderId>,
 ) -> Result<Vec<Balance>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT account, currency, sum(amount_minor)::bigint AS "balance_minor!"
+        r#"SELECT account, currency, sum(amount_minor)::text AS "minor!"
            FROM ledger_entries WHERE $1::uuid IS NULL OR order_id = $1
            GROUP BY account, currency ORDER BY account, currency"#,
         order_id.map(|id| id.0),
@@ -75,7 +76,8 @@ pub async fn balances(
         .map(|row| {
             Ok(Balance {
                 account: read(TABLE, &row.account)?,
-                balance: money(TABLE, &row.currency, row.balance_minor)?,
+                currency: read(TABLE, &row.currency)?,
+                minor: read(TABLE, &row.minor)?,
             })
         })
         .collect()

@@ -175,14 +175,14 @@ impl Harness {
         let order_id = request.order_id.parse().unwrap();
         let balances = ledger::balances(&self.pool, Some(order_id)).await.unwrap();
         assert_eq!(
-            balances.iter().map(|b| b.balance.minor).sum::<i64>(),
+            balances.iter().map(|b| b.minor).sum::<i128>(),
             0,
             "{balances:?}"
         );
         balances
             .into_iter()
-            .filter(|balance| balance.balance.minor != 0)
-            .map(|balance| (balance.account, balance.balance.minor))
+            .filter(|balance| balance.minor != 0)
+            .map(|balance| (balance.account, i64::try_from(balance.minor).unwrap()))
             .collect()
     }
 }

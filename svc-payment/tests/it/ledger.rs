@@ -1,5 +1,9 @@
+use proto::souk::payment::v1::{
+    GetLedgerRequest, Ledger, payment_service_server::PaymentService as _,
+};
 use sqlx::PgPool;
-use svc_payment::{get_ledger::get_ledger, ledger::Account};
+use svc_payment::{get_ledger::get_ledger, grpc::Grpc, ledger::Account};
+use tonic::{Code, Request, Status};
 
 use crate::harness::Harness;
 
@@ -94,13 +98,7 @@ async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
     shop.drain().await;
 
     let all = get_ledger(&shop.app, None).await.unwrap();
-    let of = |account| {
-        all.iter()
-            .find(|b| b.account == account)
-            .unwrap()
-            .balance
-            .minor
-    };
+    let of = |account| all.iter().find(|b| b.account == account).unwrap().minor;
     assert_eq!(of(Account::CashAtProvider), 42_00);
     assert_eq!(of(Account::CustomerReceivable), 0);
     assert_eq!(of(Account::Revenue), -84_00);
@@ -108,10 +106,66 @@ async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
 
     let order_id = cancelled.order_id.parse().unwrap();
     let of_order = get_ledger(&shop.app, Some(order_id)).await.unwrap();
-    assert_eq!(of_order.iter().map(|b| b.balance.minor).sum::<i64>(), 0);
+    assert_eq!(of_order.iter().map(|b| b.minor).sum::<i128>(), 0);
     assert!(
         of_order
             .iter()
-            .all(|b| b.account != Account::CashAtProvider || b.balance.minor == 0)
+            .all(|b| b.account != Account::CashAtProvider || b.minor == 0)
+    );
+}
+
+async fn ask(shop: &Harness) -> Result<Ledger, Status> {
+    let request = Request::new(GetLedgerRequest::default());
+    let answer = Grpc::new(shop.app.clone()).get_ledger(request).await?;
+    Ok(answer.into_inner())
+}
+
+#[sqlx::test(migrations = false)]
+async fn balances_beyond_a_bigint_are_answered(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let lines = [
+        ("customer_receivable", "EUR", i64::MAX),
+        ("revenue", "EUR", -i64::MAX),
+    ]
+    .repeat(3);
+    book(&shop.pool, &lines).await.unwrap();
+
+    let sum = 3 * i128::from(i64::MAX);
+    let balances = get_ledger(&shop.app, None).await.unwrap();
+    let sums: Vec<_> = balances.iter().map(|b| (b.account, b.minor)).collect();
+    assert_eq!(
+        sums,
+        [(Account::CustomerReceivable, sum), (Account::Revenue, -sum)]
+    );
+
+    let units = i64::try_from(sum / 100).unwrap();
+    let nanos = i32::try_from(sum % 100 * 10_000_000).unwrap();
+    let answered: Vec<_> = ask(&shop)
+        .await
+        .unwrap()
+        .balances
+        .into_iter()
+        .map(|line| line.balance.unwrap())
+        .map(|balance| (balance.units, balance.nanos))
+        .collect();
+    assert_eq!(answered, [(units, nanos), (-units, -nanos)]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_balance_of_more_units_than_an_answer_holds_is_refused(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    // A yen has no smaller unit.
+    let lines = [
+        ("customer_receivable", "JPY", i64::MAX),
+        ("revenue", "JPY", -i64::MAX),
+    ]
+    .repeat(3);
+    book(&shop.pool, &lines).await.unwrap();
+
+    let refused = ask(&shop).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert_eq!(
+        refused.message(),
+        "the balance of customer_receivable is too large to be answered"
     );
 }

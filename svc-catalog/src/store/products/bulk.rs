@@ -77,7 +77,7 @@ pub async fn insert_all(
               AS new (id, sku, title, description, category_id, currency, price_minor,
                       attributes, images, facet_terms, in_stock, version, create_time,
                       update_time)
-         ORDER BY id
+         ORDER BY sku
          ON CONFLICT DO NOTHING
          RETURNING id",
         &new.ids,
