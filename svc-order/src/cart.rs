@@ -12,11 +12,27 @@ pub const MAX_PRODUCTS: usize = 100;
 /// How long a cart is kept after it was last looked at or changed.
 pub const LIFE: Duration = Duration::from_hours(7 * 24);
 
+svc_kit::id!(
+    /// A cart, from when something is first put in until it is forgotten.
+    pub struct CartId
+);
+
+/// What a cart held at one time. It is ordered at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CartState {
+    /// Which cart.
+    pub id: CartId,
+    /// The version that it had.
+    pub version: i64,
+}
+
 /// Products and quantities, in the order in which they were put in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cart {
     /// One for each product.
     pub items: Vec<Item>,
+    /// `None` while there is no cart.
+    pub id: Option<CartId>,
     /// Grows with each change; 0 while there never was a cart.
     pub version: i64,
 }
@@ -25,6 +41,12 @@ impl Cart {
     /// The products in it.
     pub fn product_ids(&self) -> Vec<ProductId> {
         self.items.iter().map(|item| item.product_id).collect()
+    }
+
+    /// Its present state, when there is a cart.
+    pub fn state(&self) -> Option<CartState> {
+        let version = self.version;
+        self.id.map(|id| CartState { id, version })
     }
 
     /// The cart with what the offers say. Products without an offer stay in
@@ -107,7 +129,12 @@ mod tests {
             .iter()
             .map(|(n, offer)| (ProductId(Uuid::from_u128(*n)), offer.clone()))
             .collect();
-        Cart { items, version: 1 }.priced(&offers)
+        let cart = Cart {
+            items,
+            id: None,
+            version: 1,
+        };
+        cart.priced(&offers)
     }
 
     #[test]

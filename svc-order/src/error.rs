@@ -34,6 +34,9 @@ pub enum Error {
         /// The version that it has.
         version: i64,
     },
+    /// What is in the cart was ordered by another request.
+    #[error("the cart was ordered a moment ago")]
+    CartAlreadyOrdered,
     /// The cart holds as many products as it may.
     #[error("the cart is full")]
     CartFull,
@@ -88,7 +91,7 @@ impl ServiceError for Error {
             | Self::OrderShipped
             | Self::OrderNotConfirmed(_)
             | Self::OrderNotShipped(_) => Kind::Conflict,
-            Self::CartChanged { .. } => Kind::Contended,
+            Self::CartChanged { .. } | Self::CartAlreadyOrdered => Kind::Contended,
             Self::TooManyWatchers(_) => Kind::Throttled,
             Self::WatchEnded => Kind::Unavailable,
             Self::Catalog(error) => error.kind(),
@@ -110,6 +113,7 @@ impl ServiceError for Error {
             Self::Refused(Refused::TotalNotPositive) => "TOTAL_NOT_POSITIVE",
             Self::Refused(Refused::TotalTooLarge) => "TOTAL_TOO_LARGE",
             Self::CartChanged { .. } => "CART_CHANGED",
+            Self::CartAlreadyOrdered => "CART_ALREADY_ORDERED",
             Self::CartFull => "CART_FULL",
             Self::OrderShipped => "ORDER_SHIPPED",
             Self::OrderNotConfirmed(_) => "ORDER_NOT_CONFIRMED",

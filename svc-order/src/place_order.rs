@@ -12,7 +12,10 @@ use crate::{
         placement::{Placement, Refused},
     },
     product::Item,
-    store::{carts::TAKEN_LIFE, orders},
+    store::{
+        carts::TAKEN_LIFE,
+        orders::{self, Inserted},
+    },
 };
 
 /// What a customer asks for.
@@ -37,11 +40,13 @@ impl PlaceOrder {
 }
 
 /// Places an order once for each request id; a repeat gets the first answer.
+/// What is in the cart is ordered once, by however many requests.
 ///
 /// # Errors
 /// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
-/// changed or the request id was used for something else, `Unavailable` when
-/// svc-catalog is away.
+/// changed or the request id was used for something else, `Contended` when
+/// another request has just ordered the cart, `Unavailable` when svc-catalog is
+/// away.
 #[tracing::instrument(name = "order.place_order", skip_all)]
 pub async fn place_order(app: &App, caller: &Caller, command: PlaceOrder) -> Result<Order, Error> {
     let account = caller.account_id;
@@ -57,13 +62,19 @@ pub async fn place_order(app: &App, caller: &Caller, command: PlaceOrder) -> Res
 }
 
 async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Order, Error> {
-    let items = if command.is_of_cart() {
-        app.carts.read(account).await?.items
+    let (items, cart) = if command.is_of_cart() {
+        let cart = app.carts.read(account).await?;
+        let state = cart.state();
+        (cart.items, state)
     } else {
-        command.items.clone()
+        (command.items.clone(), None)
     };
     if items.is_empty() {
         return Err(Refused::CartEmpty.into());
+    }
+    // Without it nothing would keep the cart from being ordered twice.
+    if command.is_of_cart() && cart.is_none() {
+        return Err(Error::Impossible("a full cart has no id"));
     }
     let products: Vec<_> = items.iter().map(|item| item.product_id).collect();
     let offers = app.catalog.offers(&products).await?; // before the transaction, never inside it
@@ -71,6 +82,7 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
         id: OrderId::generate(&app.clock),
         account_id: account,
         request: command.request,
+        cart,
         shipping_address: command.shipping_address.clone(),
         payment_token: command.payment_token.clone(),
         expected_total: command.expected_total,
@@ -78,8 +90,15 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     let order = Order::place(placement, &items, &offers, &app.rules, app.clock.now())?;
 
     let mut tx = app.db.begin().await?;
-    if let Some(earlier) = orders::insert_once(&mut tx, &order).await? {
-        return same_request(earlier, command);
+    match orders::insert_once(&mut tx, &order).await? {
+        Inserted::New => {}
+        Inserted::SameRequest(earlier) => return same_request(earlier, command),
+        Inserted::SameCart(earlier) => {
+            drop(tx);
+            // Whoever placed it may have been cut off before the cart was emptied.
+            empty_cart(app, &earlier).await;
+            return Err(Error::CartAlreadyOrdered);
+        }
     }
     outbox::put(&mut tx, &order.placed(), &app.clock).await?;
     tx.commit().await.map_err(StoreError::from)?;

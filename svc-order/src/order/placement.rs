@@ -6,6 +6,7 @@ use svc_kit::{error::Invalid, id::AccountId, money::Money};
 use super::{Line, Order, OrderId, PaymentToken, RequestKey, Status};
 use crate::{
     address::Address,
+    cart::CartState,
     checkout::CheckoutRules,
     product::{Item, MAX_QUANTITY, Offers, ProductId},
 };
@@ -48,6 +49,8 @@ pub struct Placement {
     pub account_id: AccountId,
     /// The request.
     pub request: RequestKey,
+    /// The cart whose items these are, as it was read.
+    pub cart: Option<CartState>,
     /// Where it goes.
     pub shipping_address: Address,
     /// With what it is paid.
@@ -123,6 +126,7 @@ impl Order {
             id: placement.id,
             account_id: placement.account_id,
             request: placement.request,
+            cart: placement.cart,
             lines,
             total,
             shipping_address: placement.shipping_address,

@@ -43,6 +43,7 @@ pub(super) fn placement() -> Placement {
             id: Uuid::from_u128(9),
             fingerprint: Fingerprint([0; 32]),
         },
+        cart: None,
         shipping_address: Address {
             recipient: "Ada".to_owned(),
             address_lines: vec!["Dorset Street 1".to_owned()],

@@ -1,6 +1,6 @@
-//! Carts in Redis: one hash for each account, with the cart's version and, for
-//! each product, its quantity and the version at which it was put in. Each
-//! change is one script, so that two devices never see half of one.
+//! Carts in Redis: one hash for each account, with the cart's id and version
+//! and, for each product, its quantity and the version at which it was put in.
+//! Each change is one script, so that two devices never see half of one.
 
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use fred::{
 use svc_kit::{
     error::{Kind, ServiceError},
     id::AccountId,
+    random,
 };
 
 use crate::{
-    cart::{self, Cart},
+    cart::{self, Cart, CartId},
     order::OrderId,
     product::{Item, ProductId},
 };
@@ -27,7 +28,8 @@ pub const CHANNEL: &str = "souk:order:carts";
 /// Within that time taking them out is safe to repeat.
 pub const TAKEN_LIFE: Duration = Duration::from_hours(24);
 
-/// The field of a cart's hash that is no product.
+/// The fields of a cart's hash that are no products.
+const ID: &str = "id";
 const VERSION: &str = "version";
 
 /// What the store of carts can run into.
@@ -103,7 +105,11 @@ impl Carts {
     /// When Redis is away.
     pub async fn read(&self, account: AccountId) -> Result<Cart, CartStoreError> {
         let reply = self
-            .run(&self.read, vec![key(account)], vec![millis(cart::LIFE)])
+            .run(
+                &self.read,
+                vec![key(account)],
+                vec![millis(cart::LIFE), new_id()],
+            )
             .await?;
         match change(reply)? {
             Change::Done(cart) => Ok(cart),
@@ -204,7 +210,15 @@ fn changing(account: AccountId, expected_version: i64) -> Vec<String> {
         millis(cart::LIFE),
         CHANNEL.to_owned(),
         account.to_string(),
+        new_id(),
     ]
+}
+
+/// The id of a cart that comes into being. Nobody can guess it, and a cart that
+/// was forgotten, whose versions begin anew, never gets its old one back.
+fn new_id() -> String {
+    let id = uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
+    CartId(id).to_string()
 }
 
 fn change(reply: Vec<String>) -> Result<Change, CartStoreError> {
@@ -225,9 +239,14 @@ fn change(reply: Vec<String>) -> Result<Change, CartStoreError> {
 
 fn cart(mut fields: impl Iterator<Item = String>) -> Result<Cart, CartStoreError> {
     let corrupt = |why: &str| CartStoreError::Corrupt(why.to_owned());
-    let mut version = 0;
+    let (mut id, mut version) = (None, 0);
     let mut items: Vec<(i64, Item)> = Vec::new();
     while let (Some(field), Some(value)) = (fields.next(), fields.next()) {
+        if field == ID {
+            let known: CartId = value.parse().map_err(|_| corrupt("its id is no UUID"))?;
+            id = Some(known);
+            continue;
+        }
         if field == VERSION {
             version = value
                 .parse()
@@ -249,6 +268,7 @@ fn cart(mut fields: impl Iterator<Item = String>) -> Result<Cart, CartStoreError
     items.sort_unstable_by_key(|(since, item)| (*since, item.product_id));
     Ok(Cart {
         items: items.into_iter().map(|(_, item)| item).collect(),
+        id,
         version,
     })
 }

@@ -7,7 +7,10 @@ use svc_kit::{error::StoreError, id::AccountId};
 use uuid::Uuid;
 
 use self::row::{LineRow, Row};
-use crate::order::{CancelReason, Order, OrderId, PaymentToken};
+use crate::{
+    cart::CartState,
+    order::{CancelReason, Order, OrderId, PaymentToken},
+};
 
 mod row;
 
@@ -19,8 +22,8 @@ macro_rules! select_orders {
     ($tail:literal $(, $argument:expr)*) => {
         sqlx::query_as!(
             Row,
-            "SELECT account_id, id, request_id, request_fingerprint, status, currency, total_minor,
-                    payment_token, payment_id, paid, refunded, shipping_address, cancel_reason, carrier,
+            "SELECT account_id, id, request_id, request_fingerprint, cart_id, cart_version, status,
+                    currency, total_minor, payment_token, payment_id, paid, refunded, shipping_address, cancel_reason, carrier,
                     tracking_code, announcements, next_check_at, version, created_at, updated_at
              FROM orders " + $tail
             $(, $argument)*
@@ -28,15 +31,25 @@ macro_rules! select_orders {
     };
 }
 
-/// Inserts a new order with its lines, once for each request id. When there
-/// was one, even a moment ago, it is left alone and returned.
+/// What became of a new order.
+#[derive(Debug)]
+#[must_use]
+pub enum Inserted {
+    /// It stands in the tables.
+    New,
+    /// Its request had placed this order already.
+    SameRequest(Order),
+    /// Another request had ordered the same state of the cart: this order.
+    SameCart(Order),
+}
+
+/// Inserts a new order with its lines, once for each request id and once for
+/// each state of a cart. When there was one, even a moment ago, it is left
+/// alone and returned.
 ///
 /// # Errors
 /// When the database is away or holds nonsense.
-pub async fn insert_once(
-    tx: &mut PgConnection,
-    order: &Order,
-) -> Result<Option<Order>, StoreError> {
+pub async fn insert_once(tx: &mut PgConnection, order: &Order) -> Result<Inserted, StoreError> {
     let address = serde_json::to_value(&order.shipping_address)
         .map_err(|error| row::corrupt(format!("shipping_address: {error}")))?;
     let mut positions = Vec::with_capacity(order.lines.len());
@@ -55,9 +68,9 @@ pub async fn insert_once(
         "WITH placed AS (
              INSERT INTO orders (account_id, id, request_id, request_fingerprint, status, currency,
                                  total_minor, payment_token, shipping_address, next_check_at,
-                                 version, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
-             ON CONFLICT ON CONSTRAINT orders_request DO NOTHING
+                                 version, created_at, updated_at, cart_id, cart_version)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $18, $19)
+             ON CONFLICT DO NOTHING
              RETURNING account_id, id
          )
          INSERT INTO order_lines (account_id, order_id, position, product_id, title, quantity,
@@ -84,17 +97,45 @@ pub async fn insert_once(
         &titles,
         &quantities,
         &prices,
+        order.cart.map(|cart| cart.id.0),
+        order.cart.map(|cart| cart.version),
     )
     .execute(&mut *tx)
     .await?
     .rows_affected();
     if inserted > 0 {
-        return Ok(None);
+        return Ok(Inserted::New);
     }
-    let earlier = find_by_request(tx, order.account_id, order.request.id).await?;
-    earlier
-        .map(Some)
-        .ok_or_else(|| row::corrupt("a request id is taken by no order".to_owned()))
+    // A request that repeats itself is answered as such, though its cart is
+    // the same too.
+    if let Some(earlier) = find_by_request(tx, order.account_id, order.request.id).await? {
+        return Ok(Inserted::SameRequest(earlier));
+    }
+    if let Some(cart) = order.cart
+        && let Some(earlier) = find_by_cart(tx, order.account_id, cart).await?
+    {
+        return Ok(Inserted::SameCart(earlier));
+    }
+    Err(row::corrupt(
+        "a request id or a cart is taken by no order".to_owned(),
+    ))
+}
+
+/// The order that was made of this state of a cart.
+async fn find_by_cart(
+    db: &mut PgConnection,
+    account: AccountId,
+    cart: CartState,
+) -> Result<Option<Order>, StoreError> {
+    let row = select_orders!(
+        "WHERE account_id = $1 AND cart_id = $2 AND cart_version = $3",
+        account.0,
+        cart.id.0,
+        cart.version
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    with_lines(db, row).await
 }
 
 /// The order that a request placed.

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use svc_kit::error::Kind;
-use svc_order::place_order::place_order;
+use svc_order::{clear_cart::clear_cart, place_order::place_order};
 
 use crate::support::{PLACED, Shop, at_once, eur, kind, no_redis, order_of, order_of_cart, reason};
+
+const ALREADY_ORDERED: (Kind, &str) = (Kind::Contended, "CART_ALREADY_ORDERED");
 
 #[sqlx::test(migrations = false)]
 async fn the_cart_is_ordered_and_emptied(pool: PgPool) {
@@ -71,6 +73,93 @@ async fn the_same_cart_fifty_times_at_once_gives_one_order_and_equal_answers(poo
     assert!(answers.iter().all(|answer| *answer == answers[0]));
     assert_eq!(shop.outbox().await, [PLACED]);
     assert!(shop.cart().await.is_empty());
+}
+
+/// Orders one cart by so many requests at the same time.
+async fn one_cart_by_many_requests(pool: PgPool, requests: usize) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 3).await;
+
+    let outcomes = at_once(requests, |_| {
+        let (app, customer) = (shop.app.clone(), shop.customer.clone());
+        async move { place_order(&app, &customer, order_of_cart()).await }
+    })
+    .await;
+
+    let (placed, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!(placed.len(), 1);
+    for error in refused.into_iter().map(Result::unwrap_err) {
+        let told = (kind(&error), reason(&error));
+        assert!(
+            told == ALREADY_ORDERED || told == (Kind::Invalid, "CART_EMPTY"),
+            "{error:?}"
+        );
+    }
+    assert_eq!(shop.outbox().await, [PLACED]);
+    assert!(shop.cart().await.is_empty());
+}
+
+#[sqlx::test(migrations = false)]
+async fn of_five_requests_for_one_cart_one_is_placed(pool: PgPool) {
+    one_cart_by_many_requests(pool, 5).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn of_twenty_requests_for_one_cart_one_is_placed(pool: PgPool) {
+    one_cart_by_many_requests(pool, 20).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_cart_that_was_filled_again_is_ordered_again(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 1).await;
+    let first = shop.place(order_of_cart()).await.unwrap();
+    shop.put_in_cart(tent, 1).await;
+    let second = shop.place(order_of_cart()).await.unwrap();
+    assert_ne!(first.id, second.id);
+
+    // Clearing keeps the cart what it is: its versions go on.
+    shop.put_in_cart(tent, 2).await;
+    clear_cart(&shop.app, &shop.customer, 0).await.unwrap();
+    shop.put_in_cart(tent, 1).await;
+    let third = shop.place(order_of_cart()).await.unwrap();
+
+    let carts = [first, second, third].map(|order| order.cart.unwrap());
+    assert!(carts.iter().all(|cart| cart.id == carts[0].id));
+    assert!(carts.is_sorted_by(|a, b| a.version < b.version));
+    assert_eq!(shop.outbox().await, [PLACED; 3]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_cart_that_was_ordered_but_not_emptied_is_emptied_and_not_ordered_again(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 2).await;
+    let cart = shop.app.carts.read(shop.customer.account_id).await.unwrap();
+    // As it is when a process dies after the commit: the order stands and
+    // names the cart, which still holds everything.
+    let command = order_of(&[(tent, 2)]);
+    let first = shop.place(command).await.unwrap();
+    sqlx::query("UPDATE orders SET cart_id = $2, cart_version = $3 WHERE id = $1")
+        .bind(first.id.0)
+        .bind(cart.id.unwrap().0)
+        .bind(cart.version)
+        .execute(shop.db().writer())
+        .await
+        .unwrap();
+
+    let error = shop.place(order_of_cart()).await.unwrap_err();
+
+    assert_eq!((kind(&error), reason(&error)), ALREADY_ORDERED);
+    assert_eq!(svc_kit::error::status(error).code(), tonic::Code::Aborted);
+    assert!(shop.cart().await.is_empty());
+    assert_eq!(shop.outbox().await, [PLACED]);
+
+    shop.put_in_cart(tent, 2).await;
+    shop.place(order_of_cart()).await.unwrap();
+    assert_eq!(shop.outbox().await, [PLACED, PLACED]);
 }
 
 #[sqlx::test(migrations = false)]

@@ -4,7 +4,6 @@
 if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[2]) then
   return {'ok'}
 end
-local taken = false
 for i = 5, #ARGV, 2 do
   local held = redis.call('HGET', KEYS[1], ARGV[i])
   if held then
@@ -15,10 +14,10 @@ for i = 5, #ARGV, 2 do
     else
       redis.call('HDEL', KEYS[1], ARGV[i])
     end
-    taken = true
   end
 end
-if taken then
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  -- Even if nothing was left to take: the ordered version is never used again.
   redis.call('HINCRBY', KEYS[1], 'version', 1)
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
   redis.call('PUBLISH', ARGV[3], ARGV[4])

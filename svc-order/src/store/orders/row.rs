@@ -9,6 +9,7 @@ use svc_kit::{
 use uuid::Uuid;
 
 use crate::{
+    cart::{CartId, CartState},
     order::{
         CancelReason, Fingerprint, Line, Order, OrderId, PaymentId, PaymentToken, RequestKey,
         Shipment,
@@ -22,6 +23,8 @@ pub(super) struct Row {
     pub(super) id: Uuid,
     pub(super) request_id: Uuid,
     pub(super) request_fingerprint: Vec<u8>,
+    pub(super) cart_id: Option<Uuid>,
+    pub(super) cart_version: Option<i64>,
     pub(super) status: String,
     pub(super) currency: String,
     pub(super) total_minor: i64,
@@ -90,6 +93,13 @@ impl Row {
                 id: self.request_id,
                 fingerprint: Fingerprint(fingerprint),
             },
+            cart: self
+                .cart_id
+                .zip(self.cart_version)
+                .map(|(id, version)| CartState {
+                    id: CartId(id),
+                    version,
+                }),
             lines,
             total: Money::new(currency, self.total_minor),
             shipping_address: serde_json::from_value(self.shipping_address)
