@@ -25,6 +25,23 @@ const SIZE_HINT: Option<usize> = Some(12);
 /// # Errors
 /// When the caller is gone.
 pub async fn refuse(session: &mut Session, context: &mut Context, refusal: Refusal) -> Result<()> {
+    let drain = refusal == Refusal::BodyTooLarge && session.is_http2();
+    write_refusal(session, context, refusal).await?;
+    if drain {
+        // Many callers look for an answer only after they have sent all, and
+        // lose it when the stream is reset. What they send is thrown away.
+        if let Err(error) = session.as_downstream_mut().drain_request_body().await {
+            tracing::debug!(%error, "the caller still sends, or is gone");
+        }
+    }
+    Ok(())
+}
+
+async fn write_refusal(
+    session: &mut Session,
+    context: &mut Context,
+    refusal: Refusal,
+) -> Result<()> {
     let status = refusal.status();
     let mut extra = HeaderMap::new();
     if let Some(after) = refusal.retry_after() {

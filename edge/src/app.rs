@@ -45,7 +45,7 @@ impl App {
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
         let edge = Edge {
             routes: Routes::from_contracts(),
-            guard: Guard::new(verifier.clone(), Arc::clone(&revocations)),
+            guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
             limits: Limits::new(&config.limits),
             cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
             trusted_proxies: config.trusted_proxies.clone(),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue};
+use svc_kit::auth::Claims;
 
 use crate::{
     deadline::Deadline, frame::StatusReader, metrics::Live, protocol::Protocol, refusal::Refusal,
@@ -92,6 +93,8 @@ pub struct Context {
     pub origin: Option<HeaderValue>,
     /// Where it goes.
     pub route: Option<Route>,
+    /// What the caller's token says, where one is asked for.
+    pub claims: Option<Claims>,
     /// When it must have been answered.
     pub deadline: Deadline,
     /// Why it is not answered by a service.
@@ -143,6 +146,7 @@ impl Context {
             caller: Ipv4Addr::UNSPECIFIED.into(),
             origin: None,
             route: None,
+            claims: None,
             deadline: Deadline::default(),
             refusal: None,
             cache: CacheOutcome::None,

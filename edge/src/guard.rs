@@ -5,26 +5,33 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use proto::policy::Access;
-use svc_kit::auth::{self, AuthError, Claims, Verifier};
+use svc_kit::{
+    auth::{self, AuthError, Claims, Verifier},
+    clock::Clock,
+};
 
 use crate::{refusal::Refusal, revocation::Revocations};
 
 /// What a member of staff has among the roles.
 const STAFF: &str = "staff";
+/// How far the clock of whoever issued a token may be from ours.
+const CLOCKS_APART_SECONDS: i64 = 5;
 
 /// Checks tokens.
 #[derive(Debug, Clone)]
 pub struct Guard {
     verifier: Verifier,
     revocations: Arc<Revocations>,
+    clock: Clock,
 }
 
 impl Guard {
     /// Checks tokens by these keys and revocations.
-    pub fn new(verifier: Verifier, revocations: Arc<Revocations>) -> Self {
+    pub fn new(verifier: Verifier, revocations: Arc<Revocations>, clock: Clock) -> Self {
         Self {
             verifier,
             revocations,
+            clock,
         }
     }
 
@@ -50,6 +57,23 @@ impl Guard {
             }
             Access::Internal => Err(Refusal::MethodUnknown),
         }
+    }
+
+    /// Whether somebody who was let in may stay: neither the session nor the
+    /// token's time is over. Ended sessions are forgotten once their tokens
+    /// are void, so the one does not do without the other.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits_still(&self, claims: &Claims) -> Result<(), Refusal> {
+        if self.revocations.contains(&claims.sid) {
+            return Err(Refusal::SessionRevoked);
+        }
+        let void_at = claims.exp.saturating_add(CLOCKS_APART_SECONDS);
+        if self.clock.now().timestamp() >= void_at {
+            return Err(Refusal::TokenExpired);
+        }
+        Ok(())
     }
 
     async fn claims(&self, headers: &HeaderMap) -> Result<Claims, Refusal> {

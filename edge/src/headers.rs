@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
-        AUTHORIZATION, CONTENT_LENGTH, HOST, SERVER, STRICT_TRANSPORT_SECURITY, TE,
-        X_CONTENT_TYPE_OPTIONS,
+        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, SERVER,
+        STRICT_TRANSPORT_SECURITY, TE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use pingora::{
@@ -21,6 +21,7 @@ use crate::{
     context::Context,
     cors,
     deadline::GRPC_TIMEOUT,
+    protocol::Protocol,
     refusal::Refusal,
     trace::{TRACEPARENT, TRACERESPONSE, TRACESTATE},
 };
@@ -96,6 +97,11 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
     let scheme = if context.secure { "https" } else { "http" };
     request.insert_header("x-forwarded-proto", scheme)?;
     if context.protocol.is_grpc() {
+        // Services compare them letter by letter.
+        request.insert_header(CONTENT_TYPE, context.protocol.content_type())?;
+        if context.protocol != Protocol::Grpc {
+            request.insert_header(ACCEPT, context.protocol.content_type())?;
+        }
         // The step from HTTP/1 drops it, and gRPC asks for it.
         request.insert_header(TE, "trailers")?;
         match context.deadline.left() {

@@ -18,30 +18,25 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Reads the content type of a request.
+    /// Reads the content type of a request. Messages are protobuf: no service
+    /// takes others.
     pub fn of(headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(CONTENT_TYPE) else {
+        let Some(value) = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+        else {
             return Self::Http;
         };
-        let value = value.as_bytes();
-        let subtype = |name: &str| {
-            value
-                .get(..name.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-                && matches!(value.get(name.len()), None | Some(b'+' | b';' | b' '))
-        };
-        if subtype("application/grpc-web-text") {
-            Self::GrpcWebText
-        } else if subtype("application/grpc-web") {
-            Self::GrpcWeb
-        } else if subtype("application/grpc") {
-            Self::Grpc
-        } else {
-            Self::Http
+        let kind = value.split_once(';').map_or(value, |(kind, _)| kind);
+        match kind.trim().to_ascii_lowercase().as_str() {
+            "application/grpc" | "application/grpc+proto" => Self::Grpc,
+            "application/grpc-web" | "application/grpc-web+proto" => Self::GrpcWeb,
+            "application/grpc-web-text" | "application/grpc-web-text+proto" => Self::GrpcWebText,
+            _ => Self::Http,
         }
     }
 
-    /// The content type of an answer in this protocol.
+    /// The content type of this protocol, as services and answers have it.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Grpc => "application/grpc",
@@ -57,41 +52,41 @@ impl Protocol {
     }
 }
 
-/// Whether the messages are protobuf: the only ones that the edge can read.
-pub fn is_proto(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| match value.split(';').next() {
-            Some(kind) => !kind.contains('+') || kind.trim_end().ends_with("+proto"),
-            None => false,
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
 
-    fn of(value: &'static str) -> (Protocol, bool) {
+    fn of(value: &'static str) -> Protocol {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
-        (Protocol::of(&headers), is_proto(&headers))
+        Protocol::of(&headers)
     }
 
     #[test]
     fn a_content_type_names_the_protocol() {
-        assert_eq!(of("application/grpc"), (Protocol::Grpc, true));
-        assert_eq!(of("application/grpc+proto"), (Protocol::Grpc, true));
-        assert_eq!(of("application/grpc+json"), (Protocol::Grpc, false));
-        assert_eq!(of("application/grpc-web+proto"), (Protocol::GrpcWeb, true));
-        assert_eq!(of("application/grpc-web; q=1"), (Protocol::GrpcWeb, true));
+        assert_eq!(of("application/grpc"), Protocol::Grpc);
+        assert_eq!(of("Application/gRPC+Proto"), Protocol::Grpc);
+        assert_eq!(of("application/grpc-web+proto"), Protocol::GrpcWeb);
+        assert_eq!(of("application/grpc-web ; q=1"), Protocol::GrpcWeb);
         assert_eq!(
-            of("application/grpc-web-text"),
-            (Protocol::GrpcWebText, true)
+            of("APPLICATION/GRPC-WEB+PROTO; charset=utf-8"),
+            Protocol::GrpcWeb
         );
-        assert_eq!(of("application/grpcish").0, Protocol::Http);
-        assert_eq!(of("application/json").0, Protocol::Http);
+        assert_eq!(of("application/grpc-web-text"), Protocol::GrpcWebText);
+    }
+
+    #[test]
+    fn messages_that_are_not_protobuf_have_no_protocol() {
+        for kind in [
+            "application/grpc+json",
+            "application/grpc-web+json",
+            "application/grpc-web-text+thrift",
+            "application/grpcish",
+            "application/json",
+        ] {
+            assert_eq!(of(kind), Protocol::Http, "{kind}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method, StatusCode};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -73,7 +73,9 @@ impl Edge {
     fn read(&self, session: &Session, context: &mut Context) {
         let request = session.req_header();
         context.trace = Trace::of(&request.headers);
-        context.protocol = Protocol::of(&request.headers);
+        if request.method == Method::POST {
+            context.protocol = Protocol::of(&request.headers); // nothing else is a call
+        }
         context.secure = session
             .digest()
             .is_some_and(|digest| digest.ssl_digest.is_some());
@@ -106,7 +108,7 @@ impl Edge {
             let requested = deadline::requested(&request.headers);
             context.deadline = Deadline::new(context.started, requested, self.bounds.cap(method));
         }
-        self.guard.admit(route.access(), &request.headers).await?;
+        context.claims = self.guard.admit(route.access(), &request.headers).await?;
         let declared = headers::content_length(&request.headers).unwrap_or(0);
         if declared > self.bounds.max_body(&route) {
             return Err(Refusal::BodyTooLarge);
@@ -116,6 +118,28 @@ impl Edge {
         }
         Ok(route)
     }
+
+    /// Ends a stream whose caller may not stay. A single call that was begun
+    /// is answered: it has been done.
+    fn stay(&self, context: &mut Context) -> Result<()> {
+        let (Some(route), Some(claims)) = (&context.route, &context.claims) else {
+            return Ok(());
+        };
+        if !route.is_stream() {
+            return Ok(());
+        }
+        match self.guard.admits_still(claims) {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(break_with(context, refusal)),
+        }
+    }
+}
+
+/// Ends a request that is under way, with this refusal.
+fn break_with(context: &mut Context, refusal: Refusal) -> Box<Error> {
+    let status = refusal.http().as_u16();
+    context.refusal = Some(refusal);
+    Error::new_down(ErrorType::HTTPStatus(status))
 }
 
 /// The address at the other end of the connection.
@@ -162,7 +186,9 @@ impl ProxyHttp for Edge {
             return self
                 .read_through
                 .answer(session, context, method, plan)
-                .await;
+                .await
+                // What a service does is an outcome there, not an error.
+                .map_err(Error::into_down);
         }
         Ok(false)
     }
@@ -180,12 +206,9 @@ impl ProxyHttp for Edge {
             .as_ref()
             .is_some_and(|route| context.body_bytes > self.bounds.max_body(route));
         if over {
-            context.refusal = Some(Refusal::BodyTooLarge);
-            return Err(Error::new_down(ErrorType::HTTPStatus(
-                Refusal::BodyTooLarge.http().as_u16(),
-            )));
+            return Err(break_with(context, Refusal::BodyTooLarge));
         }
-        Ok(())
+        self.stay(context)
     }
 
     async fn upstream_peer(
@@ -224,6 +247,9 @@ impl ProxyHttp for Edge {
         answer: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        if matches!(context.route, Some(Route::Prefix(_))) && is_nothing(answer) {
+            return Err(break_with(context, Refusal::NotFound));
+        }
         context.grpc_status = grpc_status(&answer.headers);
         headers::dress(answer, context)
     }
@@ -235,6 +261,9 @@ impl ProxyHttp for Edge {
         _end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        if body.as_ref().is_some_and(|body| !body.is_empty()) {
+            self.stay(context)?;
+        }
         if context.protocol == Protocol::GrpcWeb
             && let Some(body) = body
         {
@@ -281,6 +310,7 @@ impl ProxyHttp for Edge {
         context: &mut Context,
     ) -> FailToProxy {
         let Some(refusal) = failure::refusal_of(error, context) else {
+            tracing::debug!(%error, method = context.route_name(), "the caller is gone");
             return FailToProxy {
                 error_code: 0,
                 can_reuse_downstream: false,
@@ -324,6 +354,12 @@ impl ProxyHttp for Edge {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         access_log::write(session, context, error);
     }
+}
+
+/// Whether a service that was asked for plain HTTP says that there is none:
+/// what it takes on the path is not let through, or only its methods answered.
+fn is_nothing(answer: &ResponseHeader) -> bool {
+    answer.status == StatusCode::METHOD_NOT_ALLOWED || Protocol::of(&answer.headers).is_grpc()
 }
 
 fn grpc_status(headers: &HeaderMap) -> Option<i32> {

@@ -19,7 +19,7 @@ use crate::{
     context::{CacheOutcome, Context},
     frame, headers, metrics,
     origin::Origin,
-    protocol::{self, Protocol},
+    protocol::Protocol,
     refusal::Refusal,
     route::MethodRoute,
     trace::Trace,
@@ -232,7 +232,7 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
     let request = &session.req_header().headers;
     let too_long =
         headers::content_length(request).is_some_and(|length| length > MAX_QUESTION_BYTES);
-    if too_long || !protocol::is_proto(request) {
+    if too_long {
         return Ok(Ok(Question::Other));
     }
     session.enable_retry_buffering();

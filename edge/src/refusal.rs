@@ -42,6 +42,9 @@ pub enum Refusal {
     /// The request's body is over the limit.
     #[error("the request's body is too large")]
     BodyTooLarge,
+    /// The body is not what HTTP calls one.
+    #[error("the request's body is malformed")]
+    BodyMalformed,
     /// The body did not come in time.
     #[error("the request's body did not arrive in time")]
     BodyTimeout,
@@ -99,6 +102,7 @@ impl Refusal {
             Self::RequestMalformed => "REQUEST_MALFORMED",
             Self::HeadersTooLarge => "HEADERS_TOO_LARGE",
             Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::BodyMalformed => "BODY_MALFORMED",
             Self::BodyTimeout => "BODY_TIMEOUT",
             Self::MessageMalformed => "MESSAGE_MALFORMED",
             Self::TokenMissing => "TOKEN_MISSING",
@@ -124,9 +128,10 @@ impl Refusal {
                 (Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
             Self::HttpVersionUnsupported => (Code::Unimplemented, StatusCode::UPGRADE_REQUIRED),
-            Self::HostMissing | Self::RequestMalformed | Self::MessageMalformed => {
-                (Code::InvalidArgument, StatusCode::BAD_REQUEST)
-            }
+            Self::HostMissing
+            | Self::RequestMalformed
+            | Self::BodyMalformed
+            | Self::MessageMalformed => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
             Self::HeadersTooLarge => (
                 Code::ResourceExhausted,
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

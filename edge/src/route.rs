@@ -148,6 +148,11 @@ impl Route {
             .any(|name| name == method.as_str())
     }
 
+    /// Whether a call goes on for as long as both sides like.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Method(route) if route.policy.streaming)
+    }
+
     /// Whether it may be repeated without harm.
     pub fn is_repeatable(&self) -> bool {
         match self {

@@ -1,11 +1,13 @@
 //! What the edge hears over NATS: purges and ended sessions.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+
+use edge::frame;
 
 use proto::souk::{
     catalog::v1::GetProductRequest,
     event::v1::{ProductChanged, SessionRevoked, SigningKeyChanged},
-    order::v1::GetCartRequest,
+    order::v1::{GetCartRequest, WatchOrderRequest},
 };
 use svc_kit::clock::Clock;
 use tokio::time::Instant;
@@ -13,7 +15,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    Harness,
+    Harness, grpc_web,
     nats::{Cable, publish},
     product_id, read,
     tokens::{NEXT_KEY, bearing, claims, sign, sign_as},
@@ -124,6 +126,80 @@ async fn an_ended_session_is_refused_within_a_second() {
     assert_eq!(refused.code(), Code::Unauthenticated);
     let info = refused.get_details_error_info().unwrap();
     assert_eq!(info.reason, "SESSION_REVOKED");
+}
+
+const WATCH_ORDER: &str = "/souk.order.v1.OrderService/WatchOrder";
+
+#[tokio::test]
+async fn a_stream_does_not_outlive_its_session() {
+    let edge = Harness::start().await;
+    let ended = claims(&edge.clock);
+    let token = sign(&ended);
+    let mut order = edge.order().await;
+    let watch = |token: &str| bearing(token, WatchOrderRequest::default());
+    let mut native = order.watch_order(watch(&token)).await.unwrap().into_inner();
+    let other = sign(&claims(&edge.clock));
+    let mut other = order.watch_order(watch(&other)).await.unwrap().into_inner();
+    let web = edge.web().with("authorization", &format!("Bearer {token}"));
+    let opening = web.open(WATCH_ORDER, frame::data(b""));
+    let saying = async {
+        until("all listen", async || {
+            edge.shop.updates.receiver_count() == 3
+        })
+        .await;
+        edge.shop.updates.send("before".to_owned()).unwrap();
+    };
+    let (mut web, ()) = tokio::join!(opening, saying);
+    assert!(native.message().await.unwrap().is_some());
+    assert!(other.message().await.unwrap().is_some());
+    assert!(web.next().await.is_some());
+
+    publish(&SessionRevoked {
+        account_id: ended.sub.to_string(),
+        session_id: ended.sid.to_string(),
+    })
+    .await;
+    until("the session is known to have ended", async || {
+        let mut order = edge.order().await;
+        let cart = order.get_cart(bearing(&token, GetCartRequest {})).await;
+        cart.is_err()
+    })
+    .await;
+    edge.shop.updates.send("after".to_owned()).unwrap();
+    let refused = native.message().await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "SESSION_REVOKED");
+    assert!(web.next().await.is_none());
+    let trailers = web.trailers.expect("it is told why");
+    assert_eq!(grpc_web::status(&trailers), Some(16));
+    let after = other.message().await.unwrap().unwrap();
+    assert_eq!(after.order.unwrap().id, "after", "others go on");
+    until("the service is rid of them", async || {
+        edge.shop.watchers.load(SeqCst) == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_does_not_outlive_its_token() {
+    let edge = Harness::with_manual_clock(&[]).await;
+    let token = sign(&claims(&edge.clock));
+    let mut order = edge.order().await;
+    let watching = order.watch_order(bearing(&token, WatchOrderRequest::default()));
+    let mut stream = watching.await.unwrap().into_inner();
+    until("it listens", async || {
+        edge.shop.updates.receiver_count() == 1
+    })
+    .await;
+    edge.shop.updates.send("before".to_owned()).unwrap();
+    assert!(stream.message().await.unwrap().is_some());
+    edge.clock.advance(Duration::from_mins(16));
+    edge.shop.updates.send("after".to_owned()).unwrap();
+    let refused = stream.message().await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "TOKEN_EXPIRED");
 }
 
 #[tokio::test]

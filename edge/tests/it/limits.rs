@@ -94,6 +94,23 @@ async fn a_body_over_the_limit_is_refused_announced_or_not() {
 }
 
 #[tokio::test]
+async fn a_caller_who_sends_on_hears_that_a_body_is_too_large() {
+    let edge = Harness::with(&["--max-body-bytes", "10000"]).await;
+    // More than a stream and a connection may have under way.
+    let request = BatchGetProductsRequest {
+        ids: vec!["x".repeat(3 << 20)],
+    };
+    for _ in 0..5 {
+        let mut catalog = edge.catalog().await;
+        let calling = catalog.batch_get_products(request.clone());
+        let refused = calling.await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+        let info = refused.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "BODY_TOO_LARGE");
+    }
+}
+
+#[tokio::test]
 async fn headers_over_the_limit_are_refused() {
     let edge = Harness::start().await;
     let request = |count: usize, bytes: usize| {

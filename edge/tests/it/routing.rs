@@ -198,3 +198,84 @@ async fn a_trace_goes_on_through_the_edge_and_is_told_to_the_caller() {
     let answer = edge.http("GET", "/nothing").await;
     assert!(answer.header("traceresponse").starts_with("00-"));
 }
+
+#[tokio::test]
+async fn a_content_type_is_read_as_a_media_type() {
+    let edge = Harness::start().await;
+    // One method that passes through, one that is answered from the cache.
+    let batch = "/souk.catalog.v1.CatalogService/BatchGetProducts";
+    let call = async |path: &str, kind: &str| {
+        let request = Request::post(format!("http://{}{path}", edge.edge))
+            .header("content-type", kind)
+            .body(Full::from(edge::frame::data(b"")))
+            .unwrap();
+        send(request).await.unwrap()
+    };
+    for path in [batch, GET_PRODUCT] {
+        for kind in [
+            "application/grpc-web+proto; charset=utf-8",
+            "APPLICATION/GRPC-WEB+PROTO",
+            "Application/grpc-web",
+        ] {
+            let answer = call(path, kind).await;
+            assert_eq!(answer.status, 200, "{kind}");
+            assert_eq!(
+                answer.header("content-type"),
+                "application/grpc-web+proto",
+                "{kind}"
+            );
+            let body = String::from_utf8_lossy(&answer.body);
+            let told = body.contains("grpc-status:0") || answer.header("grpc-status") == "0";
+            assert!(told, "{path} {kind}: {body:?}");
+        }
+        for kind in ["application/grpc-web+json", "application/grpc+json"] {
+            let answer = call(path, kind).await;
+            assert_eq!(answer.status, 415, "{kind}");
+            assert_eq!(answer.json()["reason"], "MEDIA_TYPE_UNSUPPORTED");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_badly_chunked_is_the_caller_s_fault() {
+    let edge = Harness::start().await;
+    for path in [
+        GET_PRODUCT,
+        "/souk.catalog.v1.CatalogService/BatchGetProducts",
+    ] {
+        let mut stream = TcpStream::connect(edge.edge).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web+proto\r\n\
+             transfer-encoding: chunked\r\n\r\nZZ\r\nabc\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(
+            answer.to_lowercase().contains("grpc-status: 3\r\n"),
+            "{answer}"
+        );
+        assert!(answer.contains("malformed"), "{answer}");
+    }
+    assert_eq!(edge.shop.all_calls(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_well_known_is_not_found() {
+    let edge = Harness::start().await;
+    let get = async |kind: Option<&str>, path: &str| {
+        let mut request = Request::get(format!("http://{}{path}", edge.edge));
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        send(request.body(Full::default()).unwrap()).await.unwrap()
+    };
+    for kind in [None, Some("application/grpc-web+proto")] {
+        let answer = get(kind, "/.well-known/x").await;
+        assert_eq!(answer.status, 404, "{kind:?}");
+        assert_eq!(answer.json()["reason"], "ROUTE_UNKNOWN");
+        let answer = get(kind, GET_PRODUCT).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
+    }
+}
