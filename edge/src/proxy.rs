@@ -130,16 +130,16 @@ impl Edge {
         }
         match self.guard.admits_still(claims) {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(break_with(context, refusal)),
+            Err(refusal) => break_with(context, refusal),
         }
     }
 }
 
 /// Ends a request that is under way, with this refusal.
-fn break_with(context: &mut Context, refusal: Refusal) -> Box<Error> {
+fn break_with(context: &mut Context, refusal: Refusal) -> Result<()> {
     let status = refusal.http().as_u16();
     context.refusal = Some(refusal);
-    Error::new_down(ErrorType::HTTPStatus(status))
+    Err(Error::new_down(ErrorType::HTTPStatus(status)))
 }
 
 /// The address at the other end of the connection.
@@ -206,7 +206,7 @@ impl ProxyHttp for Edge {
             .as_ref()
             .is_some_and(|route| context.body_bytes > self.bounds.max_body(route));
         if over {
-            return Err(break_with(context, Refusal::BodyTooLarge));
+            return break_with(context, Refusal::BodyTooLarge);
         }
         self.stay(context)
     }
@@ -248,7 +248,7 @@ impl ProxyHttp for Edge {
         context: &mut Context,
     ) -> Result<()> {
         if matches!(context.route, Some(Route::Prefix(_))) && is_nothing(answer) {
-            return Err(break_with(context, Refusal::NotFound));
+            return break_with(context, Refusal::NotFound);
         }
         context.grpc_status = grpc_status(&answer.headers);
         headers::dress(answer, context)
