@@ -91,6 +91,7 @@ events! {
     "souk.order.confirmed.v1" => OrderConfirmed by order_id;
     "souk.order.cancelled.v1" => OrderCancelled by order_id;
     "souk.order.shipped.v1" => OrderShipped by order_id;
+    "souk.order.returned.v1" => OrderReturned by order_id;
     "souk.stock.reserved.v1" => StockReserved by order_id;
     "souk.stock.rejected.v1" => StockRejected by order_id;
     "souk.payment.requested.v1" => PaymentRequested by order_id;

@@ -143,6 +143,7 @@ async fn finish(app: &App, tx: &mut PgConnection, refund: &Refund) -> Result<(),
         payment_id: refund.payment_id.to_string(),
         refund_id: refund.id.to_string(),
         amount: Some(refund.amount.into()),
+        return_id: String::new(),
     };
     outbox::put(tx, &refunded, &app.clock).await?;
     tracing::info!("payment refunded");

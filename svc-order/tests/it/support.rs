@@ -309,6 +309,7 @@ pub(crate) fn refunded(order: &Order) -> event::PaymentRefunded {
         payment_id: order.payment_id.unwrap().to_string(),
         refund_id: uuid().to_string(),
         amount: Some(order.total.into()),
+        return_id: String::new(),
     }
 }
 
