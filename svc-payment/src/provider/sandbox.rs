@@ -9,6 +9,16 @@
 //! | `tok_slow` | captured, and the answer takes [`SLOW_ANSWER`] |
 //! | any other | declined, `PAYMENT_TOKEN_INVALID` |
 //!
+//! For drills it can be made to misbehave as a whole, by SQL only:
+//! `UPDATE sandbox.conditions SET mode = 'slow', delay_ms = 2000`. The one row is
+//! read with each call.
+//!
+//! | mode | each call |
+//! | --- | --- |
+//! | `normal` | is answered by the token |
+//! | `slow` | is answered by the token, after `delay_ms` |
+//! | `down` | is not answered and does nothing: unknown |
+//!
 //! It plays an outside system: its tables are touched over connections of its
 //! own, and never within a transaction of the service.
 
@@ -21,7 +31,7 @@ use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, Refunded};
 use crate::{
     payment::{PaymentId, PaymentToken},
     refund::RefundId,
-    store::sandbox as records,
+    store::sandbox::{self as records, Conditions},
 };
 
 /// How long the answer to `tok_slow` takes.
@@ -78,6 +88,23 @@ impl Sandbox {
         }
     }
 
+    /// Answers a call as the conditions say.
+    async fn behaving<T>(&self, unknown: T, call: impl Future<Output = T>) -> T {
+        match records::conditions(self.db.writer()).await {
+            Ok(Conditions::Normal) => call.await,
+            Ok(Conditions::Slow(delay)) => {
+                let answer = call.await;
+                tokio::time::sleep(delay).await;
+                answer
+            }
+            Ok(Conditions::Down) => unknown,
+            Err(fault) => {
+                away(&fault);
+                unknown
+            }
+        }
+    }
+
     async fn record_charge(
         &self,
         payment_id: PaymentId,
@@ -126,11 +153,8 @@ impl Sandbox {
         tx.commit().await?;
         Ok(Refunded::Refunded)
     }
-}
 
-#[async_trait]
-impl Provider for Sandbox {
-    async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+    async fn take(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         let manner = Manner::of(token);
         let charged = self
             .record_charge(payment_id, amount, manner)
@@ -147,7 +171,7 @@ impl Provider for Sandbox {
         charged
     }
 
-    async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
+    async fn find_charge(&self, payment_id: PaymentId) -> FoundCharge {
         let found = async {
             let mut tx = self.db.begin().await?;
             records::charge(&mut tx, payment_id).await
@@ -164,7 +188,12 @@ impl Provider for Sandbox {
         }
     }
 
-    async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+    async fn give_back(
+        &self,
+        refund_id: RefundId,
+        payment_id: PaymentId,
+        amount: Money,
+    ) -> Refunded {
         self.record_refund(refund_id, payment_id, amount)
             .await
             .unwrap_or_else(|fault| {
@@ -173,7 +202,7 @@ impl Provider for Sandbox {
             })
     }
 
-    async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
+    async fn find_refund(&self, refund_id: RefundId) -> FoundRefund {
         let found = async {
             let mut tx = self.db.begin().await?;
             records::has_refund(&mut tx, refund_id).await
@@ -186,6 +215,29 @@ impl Provider for Sandbox {
                 FoundRefund::Unknown
             }
         }
+    }
+}
+
+#[async_trait]
+impl Provider for Sandbox {
+    async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+        let answer = self.take(payment_id, amount, token);
+        self.behaving(Charged::Unknown, answer).await
+    }
+
+    async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
+        let answer = self.find_charge(payment_id);
+        self.behaving(FoundCharge::Unknown, answer).await
+    }
+
+    async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        let answer = self.give_back(refund_id, payment_id, amount);
+        self.behaving(Refunded::Unknown, answer).await
+    }
+
+    async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
+        let answer = self.find_refund(refund_id);
+        self.behaving(FoundRefund::Unknown, answer).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! The schema `sandbox`: the records of the provider for development. Only
 //! `provider::sandbox` uses it, over connections of its own.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use svc_kit::{error::StoreError, money::Money};
 
 use super::{money, read};
@@ -16,6 +18,34 @@ pub(crate) struct Charge {
     pub(crate) amount: Money,
     /// None: captured.
     pub(crate) decline: Option<Decline>,
+}
+
+/// How the sandbox behaves at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Conditions {
+    /// It answers at once.
+    Normal,
+    /// It answers after a while.
+    Slow(Duration),
+    /// It does not answer, and does nothing.
+    Down,
+}
+
+/// Reads how the sandbox is to behave.
+pub(crate) async fn conditions(db: impl PgExecutor<'_>) -> Result<Conditions, StoreError> {
+    let row = sqlx::query!("SELECT mode, delay_ms FROM sandbox.conditions")
+        .fetch_optional(db)
+        .await?;
+    let Some(row) = row else {
+        return Ok(Conditions::Normal);
+    };
+    Ok(match row.mode.as_str() {
+        "down" => Conditions::Down,
+        "slow" => Conditions::Slow(Duration::from_millis(
+            u64::try_from(row.delay_ms).unwrap_or_default(),
+        )),
+        _ => Conditions::Normal,
+    })
 }
 
 struct Row {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use svc_payment::{
-    payment::{PaymentId, PaymentToken},
+    payment::{PaymentId, PaymentToken, Status},
     provider::{
         Charged, Decline, FoundCharge, FoundRefund, Provider as _, Refunded, sandbox::Sandbox,
     },
@@ -105,4 +105,80 @@ async fn the_sandbox_gives_back_no_more_than_it_took(pool: PgPool) {
         refund(PaymentId::generate(&shop.clock), 1).await,
         Refunded::Refused
     );
+}
+
+async fn conditions(pool: &PgPool, mode: &str, delay_ms: i32) {
+    sqlx::query("UPDATE sandbox.conditions SET mode = $1, delay_ms = $2")
+        .bind(mode)
+        .bind(delay_ms)
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_sandbox_that_is_down_answers_nothing_and_does_nothing(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let sandbox = Sandbox::new(shop.app.db.clone(), shop.clock.clone());
+    let (taken, id) = (
+        PaymentId::generate(&shop.clock),
+        PaymentId::generate(&shop.clock),
+    );
+    let refund_id = RefundId::generate(&shop.clock);
+    sandbox.charge(taken, eur(5), &token("tok_ok")).await;
+
+    conditions(&shop.pool, "down", 0).await;
+    assert_eq!(
+        sandbox.charge(id, eur(5), &token("tok_ok")).await,
+        Charged::Unknown
+    );
+    assert_eq!(sandbox.look_up(taken).await, FoundCharge::Unknown);
+    assert_eq!(
+        sandbox.refund(refund_id, taken, eur(5)).await,
+        Refunded::Unknown
+    );
+    assert_eq!(
+        sandbox.look_up_refund(refund_id).await,
+        FoundRefund::Unknown
+    );
+
+    conditions(&shop.pool, "normal", 0).await;
+    assert_eq!(sandbox.look_up(id).await, FoundCharge::NotFound);
+    assert_eq!(sandbox.look_up(taken).await, FoundCharge::Captured);
+    assert_eq!(
+        sandbox.look_up_refund(refund_id).await,
+        FoundRefund::NotFound
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_sandbox_that_is_slow_answers_after_its_delay(pool: PgPool) {
+    const DELAY_MS: i32 = 200;
+    let shop = Harness::new(pool).await;
+    let sandbox = Sandbox::new(shop.app.db.clone(), shop.clock.clone());
+    let id = PaymentId::generate(&shop.clock);
+    conditions(&shop.pool, "slow", DELAY_MS).await;
+
+    let begun = tokio::time::Instant::now();
+    assert_eq!(
+        sandbox.charge(id, eur(5), &token("tok_ok")).await,
+        Charged::Captured
+    );
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    assert_eq!(sandbox.look_up(id).await, FoundCharge::Captured);
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_was_requested_while_the_sandbox_was_down_is_charged_once_it_is_back(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    conditions(&shop.pool, "down", 0).await;
+    let request = shop.requested("tok_ok").await;
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(shop.at_sandbox(&request).await, (0, 0));
+
+    conditions(&shop.pool, "normal", 0).await;
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 0));
 }
