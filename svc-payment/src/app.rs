@@ -20,12 +20,12 @@ use tokio::sync::Notify;
 
 use crate::{
     MIGRATIONS,
-    config::{Config, ProviderName},
+    config::Config,
     consumers::{OnOrderCancelled, OnPaymentRequested},
     grpc::Grpc,
     jobs::{CHARGE_WORKERS, ChargeRequested, LOOK_EVERY, REFUND_WORKERS, RefundCaptured},
     provider::{
-        Provider,
+        Provider, ProviderName, Providers,
         sandbox::{self, Sandbox},
     },
     store::wake,
@@ -37,7 +37,7 @@ pub struct App {
     /// The database of this service.
     pub db: Db,
     /// Who takes the money.
-    pub provider: Arc<dyn Provider>,
+    pub providers: Providers,
     /// The time.
     pub clock: Clock,
     /// Wakes the workers.
@@ -69,10 +69,10 @@ pub struct Process {
 
 impl App {
     /// Over a database with its tables.
-    pub fn new(db: Db, provider: Arc<dyn Provider>, clock: Clock) -> Self {
+    pub fn new(db: Db, providers: impl Into<Providers>, clock: Clock) -> Self {
         Self {
             db,
-            provider,
+            providers: providers.into(),
             clock,
             due: Due::default(),
         }
@@ -86,24 +86,51 @@ impl App {
         let clock = Clock::system();
         let db = Db::connect(&config.db).await?;
         db::migrate(&db, &MIGRATIONS).await?;
-        let provider: Arc<dyn Provider> = match config.payment_provider {
-            ProviderName::Sandbox => {
-                // Connections of its own: it plays an outside system.
-                let config = DbConfig {
-                    max_connections: sandbox::CONNECTIONS,
-                    reader_url: None,
-                    ..config.db.clone()
-                };
-                Arc::new(Sandbox::new(Db::connect(&config).await?, clock.clone()))
-            }
-        };
+        let providers = providers(&config, &clock).await?;
         let nats = Nats::connect(&config.nats).await?;
         Ok(Process {
-            app: Self::new(db, provider, clock),
+            app: Self::new(db, providers, clock),
             config,
             nats,
         })
     }
+}
+
+/// The providers that the process is told of.
+async fn providers(config: &Config, clock: &Clock) -> anyhow::Result<Providers> {
+    let primary = config.payment_provider;
+    let fallback = config.payment_fallback_provider;
+    anyhow::ensure!(
+        fallback != Some(primary),
+        "the fallback provider is the provider itself"
+    );
+    let fallback = match fallback {
+        Some(name) => Some(provider(name, config, clock).await?),
+        None => None,
+    };
+    Ok(Providers::new(
+        provider(primary, config, clock).await?,
+        fallback,
+    ))
+}
+
+async fn provider(
+    name: ProviderName,
+    config: &Config,
+    clock: &Clock,
+) -> anyhow::Result<Arc<dyn Provider>> {
+    Ok(match name {
+        ProviderName::Sandbox => {
+            // Connections of its own: it plays an outside system.
+            let config = DbConfig {
+                max_connections: sandbox::CONNECTIONS,
+                reader_url: None,
+                ..config.db.clone()
+            };
+            Arc::new(Sandbox::new(Db::connect(&config).await?, clock.clone()))
+        }
+        ProviderName::Stripe => anyhow::bail!("this build has no stripe"),
+    })
 }
 
 impl Process {

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     ledger::Posting,
     payment::{Call, Next, Payment, Status, When},
-    provider::{self, Decline, FoundCharge},
+    provider::{Decline, FoundCharge},
     refund_payment::request_refund,
     store::{
         checkouts, ledger,
@@ -30,7 +30,8 @@ use crate::{
 pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let claimed = payments::claim_due(&mut tx, now).await?;
+    let choose = || app.providers.for_new_charge();
+    let claimed = payments::claim_due(&mut tx, now, choose).await?;
     if let Some(claimed) = &claimed {
         provider_calls::begin(&mut tx, key(claimed), claimed.call.as_str(), now).await?;
     }
@@ -38,30 +39,25 @@ pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
     Ok(claimed)
 }
 
-/// Asks the provider. No answer in time is an unknown outcome.
+/// Asks the payment's own provider. No answer in time is an unknown outcome.
 pub async fn ask(app: &App, claimed: &Claimed) -> FoundCharge {
     let payment = &claimed.payment;
+    let Some(watched) = app.providers.get(claimed.provider) else {
+        return FoundCharge::Unknown;
+    };
+    let provider = watched.provider();
     let answer = async {
         match claimed.call {
-            Call::Charge => app
-                .provider
+            Call::Charge => provider
                 .charge(payment.id, payment.amount, &claimed.token)
                 .await
                 .into(),
-            Call::LookUp => app.provider.look_up(payment.id).await,
+            Call::LookUp => provider.look_up(payment.id).await,
+            Call::Capture => provider.capture(payment.id, payment.amount).await,
+            Call::Void => provider.void(payment.id).await,
         }
     };
-    let answer = tokio::time::timeout(provider::DEADLINE, answer)
-        .await
-        .unwrap_or(FoundCharge::Unknown);
-    tracing::info!(
-        call = claimed.call.as_str(),
-        attempt = payment.attempts,
-        answer = answer.as_str(),
-        "provider asked"
-    );
-    provider::count(claimed.call.as_str(), answer.as_str());
-    answer
+    watched.answer(claimed.call.as_str(), answer).await
 }
 
 /// Records what the provider has said, and what follows from it.
@@ -77,6 +73,9 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundCharge) -> Resu
         return Err(Error::NotFound);
     };
     provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
+    if answer == FoundCharge::Authorized {
+        payments::note_authorized(&mut tx, payment.id, now).await?;
+    }
     match payment.answered(claimed.payment.attempts, answer, order_cancelled, now) {
         Next::Capture { refund } => capture(app, &mut tx, &payment, refund).await?,
         Next::Fail(decline) => fail(app, &mut tx, &payment, decline).await?,

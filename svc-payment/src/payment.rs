@@ -78,15 +78,35 @@ pub enum Call {
     Charge,
     /// Whether it has taken it.
     LookUp,
+    /// To take the money that it holds for us.
+    Capture,
+    /// To let go of it.
+    Void,
 }
 
 impl Call {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Charge, Self::LookUp, Self::Capture, Self::Void];
+
     /// As it is stored and logged.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Charge => "charge",
             Self::LookUp => "look_up",
+            Self::Capture => "capture",
+            Self::Void => "void",
         }
+    }
+}
+
+impl FromStr for Call {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|call| call.as_str() == text)
+            .ok_or_else(|| format!("call '{text}' is unknown"))
     }
 }
 
@@ -218,13 +238,25 @@ impl Payment {
                 Next::Capture { refund: true }
             }
             (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
-            (Status::Requested, FoundCharge::Unknown) if attempt == self.attempts => {
-                Next::Ask(Call::LookUp, When::AfterPause)
-            }
-            (Status::Requested, FoundCharge::NotFound) if attempt == self.attempts => {
-                self.not_found(order_cancelled, now)
+            (Status::Requested, FoundCharge::Voided) if order_cancelled => Next::Cancel,
+            // It was let go without us: held for too long, or by hand.
+            (Status::Requested, FoundCharge::Voided) => Next::Fail(Decline::Declined),
+            (Status::Requested, _) if attempt == self.attempts => {
+                self.undecided(answer, order_cancelled, now)
             }
             _ => Next::Nothing,
+        }
+    }
+
+    /// What is not decided goes on: the money that is held is taken, or let go if
+    /// nobody wants it any more.
+    fn undecided(&self, answer: FoundCharge, order_cancelled: bool, now: DateTime<Utc>) -> Next {
+        match answer {
+            FoundCharge::Authorized if order_cancelled => Next::Ask(Call::Void, When::Now),
+            FoundCharge::Authorized => Next::Ask(Call::Capture, When::Now),
+            FoundCharge::Pending if order_cancelled => Next::Ask(Call::Void, When::AfterPause),
+            FoundCharge::NotFound => self.not_found(order_cancelled, now),
+            _ => Next::Ask(Call::LookUp, When::AfterPause),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     ledger::Posting,
     payment::Payment,
-    provider::{self, FoundRefund},
+    provider::FoundRefund,
     refund::{Call, Next, Refund, RefundId, Status, When},
     store::{
         checkouts, ledger,
@@ -66,34 +66,27 @@ pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
     Ok(claimed)
 }
 
-/// Asks the provider. No answer in time is an unknown outcome.
+/// Asks the provider of its payment. No answer in time is an unknown outcome.
 pub async fn ask(app: &App, claimed: &Claimed) -> FoundRefund {
     let refund = &claimed.refund;
+    let Some(watched) = app.providers.get(claimed.provider) else {
+        return FoundRefund::Unknown;
+    };
+    let provider = watched.provider();
     let answer = async {
         match claimed.call {
-            Call::Refund => app
-                .provider
+            Call::Refund => provider
                 .refund(refund.id, refund.payment_id, refund.amount)
                 .await
                 .into(),
-            Call::LookUp => app.provider.look_up_refund(refund.id).await,
+            Call::LookUp => provider.look_up_refund(refund.id).await,
         }
     };
-    let answer = tokio::time::timeout(provider::DEADLINE, answer)
-        .await
-        .unwrap_or(FoundRefund::Unknown);
     let call = match claimed.call {
         Call::Refund => "refund",
         Call::LookUp => "look_up_refund",
     };
-    tracing::info!(
-        call,
-        attempt = refund.attempts,
-        answer = answer.as_str(),
-        "provider asked"
-    );
-    provider::count(call, answer.as_str());
-    answer
+    watched.answer(call, answer).await
 }
 
 /// Records what the provider has said, and what follows from it.

@@ -74,7 +74,12 @@ fn money_that_came_after_all_goes_back() {
 
 #[test]
 fn whoever_did_not_ask_last_reschedules_nothing() {
-    for answer in [FoundCharge::Unknown, FoundCharge::NotFound] {
+    for answer in [
+        FoundCharge::Unknown,
+        FoundCharge::NotFound,
+        FoundCharge::Authorized,
+        FoundCharge::Pending,
+    ] {
         assert_eq!(
             payment(Status::Requested, 2).answered(1, answer, true, at(999)),
             Next::Nothing
@@ -87,6 +92,9 @@ fn whoever_did_not_ask_last_reschedules_nothing() {
 fn no_answer_is_read_as_another_one() {
     let answers = [
         FoundCharge::Captured,
+        FoundCharge::Authorized,
+        FoundCharge::Pending,
+        FoundCharge::Voided,
         FoundCharge::Declined(Decline::Declined),
         FoundCharge::NotFound,
         FoundCharge::Unknown,
@@ -108,12 +116,22 @@ fn no_answer_is_read_as_another_one() {
                 answer == FoundCharge::Captured
                     && refund == (cancelled || status != Status::Requested)
             }
-            Next::Fail(_) => matches!(answer, FoundCharge::Declined(_)),
-            Next::Cancel => answer == FoundCharge::NotFound && cancelled,
-            Next::Ask(Call::Charge, _) => answer == FoundCharge::NotFound && !cancelled,
-            Next::Ask(Call::LookUp, _) => {
-                matches!(answer, FoundCharge::NotFound | FoundCharge::Unknown)
+            Next::Fail(_) => {
+                matches!(answer, FoundCharge::Declined(_))
+                    || (answer == FoundCharge::Voided && !cancelled)
             }
+            Next::Cancel => {
+                matches!(answer, FoundCharge::NotFound | FoundCharge::Voided) && cancelled
+            }
+            Next::Ask(Call::Charge, _) => answer == FoundCharge::NotFound && !cancelled,
+            Next::Ask(Call::Capture, _) => answer == FoundCharge::Authorized && !cancelled,
+            Next::Ask(Call::Void, _) => {
+                matches!(answer, FoundCharge::Authorized | FoundCharge::Pending) && cancelled
+            }
+            Next::Ask(Call::LookUp, _) => matches!(
+                answer,
+                FoundCharge::NotFound | FoundCharge::Unknown | FoundCharge::Pending
+            ),
             // Captured money is never overlooked.
             Next::Nothing => {
                 answer != FoundCharge::Captured

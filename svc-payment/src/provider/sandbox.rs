@@ -27,7 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use svc_kit::{clock::Clock, db::Db, error, error::StoreError, money::Money};
 
-use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, Refunded};
+use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, ProviderName, Refunded};
 use crate::{
     payment::{PaymentId, PaymentToken},
     refund::RefundId,
@@ -220,6 +220,10 @@ impl Sandbox {
 
 #[async_trait]
 impl Provider for Sandbox {
+    fn name(&self) -> ProviderName {
+        ProviderName::Sandbox
+    }
+
     async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         let answer = self.take(payment_id, amount, token);
         self.behaving(Charged::Unknown, answer).await

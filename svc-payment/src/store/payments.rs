@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{LEASE, count, money, read};
 use crate::{
     payment::{Call, OrderId, Payment, PaymentId, PaymentToken, Status},
-    provider::Decline,
+    provider::{Decline, ProviderName},
 };
 
 const TABLE: &str = "payments";
@@ -128,6 +128,8 @@ pub struct Claimed {
     pub payment: Payment,
     /// What to ask.
     pub call: Call,
+    /// Whom: the one that it was given to first.
+    pub provider: ProviderName,
     /// With what it is paid.
     pub token: PaymentToken,
     /// The trace that it belongs to.
@@ -148,24 +150,32 @@ struct ClaimedRow {
     create_time: DateTime<Utc>,
     payment_token: Option<String>,
     trace_parent: Option<String>,
-    charge: bool,
+    provider: Option<String>,
+    call: String,
 }
 
 /// Claims the payment that has been due for longest: nobody else gets it
 /// before the lease is over. Should the outcome of this attempt get lost, the
-/// next one looks it up; so does this one if the order was cancelled meanwhile.
+/// next one looks it up. If the order was cancelled meanwhile, no money is taken
+/// any more. A payment that has no provider yet is given to whom `choose` says,
+/// and stays there.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn claim_due(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
+    choose: impl FnOnce() -> ProviderName,
 ) -> Result<Option<Claimed>, StoreError> {
     let row = sqlx::query_as!(
         ClaimedRow,
         r#"WITH due AS (
-             SELECT payments.id,
-                 payments.next_call = 'charge' AND checkouts.cancel_time IS NULL AS charge
+             SELECT payments.id, CASE
+                 WHEN checkouts.cancel_time IS NULL THEN payments.next_call
+                 WHEN payments.next_call = 'charge' THEN 'look_up'
+                 WHEN payments.next_call = 'capture' THEN 'void'
+                 ELSE payments.next_call
+             END AS call
              FROM payments JOIN checkouts USING (order_id)
              WHERE status = 'requested' AND due_time <= $1
              ORDER BY due_time LIMIT 1
@@ -175,47 +185,84 @@ pub async fn claim_due(
              attempts = attempts + 1,
              due_time = $2,
              next_call = 'look_up',
-             last_charge_time = CASE WHEN due.charge THEN $1 ELSE last_charge_time END,
+             last_charge_time = CASE WHEN due.call = 'charge' THEN $1 ELSE last_charge_time END,
              update_time = $1
          FROM due WHERE payments.id = due.id
          RETURNING payments.id, order_id, account_id, status, currency, amount_minor,
              refunded_minor, failure_reason, attempts, last_charge_time, create_time,
-             payment_token, trace_parent, due.charge AS "charge!""#,
+             payment_token, trace_parent, provider, due.call AS "call!""#,
         now,
         now + LEASE,
     )
-    .fetch_optional(tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    row.map(|row| {
-        let token = row.payment_token.ok_or_else(|| StoreError::Corrupt {
-            table: TABLE,
-            why: "no token to charge".to_owned(),
-        })?;
-        Ok(Claimed {
-            call: if row.charge {
-                Call::Charge
-            } else {
-                Call::LookUp
-            },
-            token: PaymentToken::new(token),
-            trace_parent: row.trace_parent,
-            payment: Row {
-                id: row.id,
-                order_id: row.order_id,
-                account_id: row.account_id,
-                status: row.status,
-                currency: row.currency,
-                amount_minor: row.amount_minor,
-                refunded_minor: row.refunded_minor,
-                failure_reason: row.failure_reason,
-                attempts: row.attempts,
-                last_charge_time: row.last_charge_time,
-                create_time: row.create_time,
-            }
-            .try_into()?,
-        })
-    })
-    .transpose()
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let id = PaymentId(row.id);
+    let provider = match &row.provider {
+        Some(provider) => read(TABLE, provider)?,
+        None => give(tx, id, choose()).await?,
+    };
+    let token = row.payment_token.ok_or_else(|| StoreError::Corrupt {
+        table: TABLE,
+        why: "no token to charge".to_owned(),
+    })?;
+    Ok(Some(Claimed {
+        call: read(TABLE, &row.call)?,
+        provider,
+        token: PaymentToken::new(token),
+        trace_parent: row.trace_parent,
+        payment: Row {
+            id: row.id,
+            order_id: row.order_id,
+            account_id: row.account_id,
+            status: row.status,
+            currency: row.currency,
+            amount_minor: row.amount_minor,
+            refunded_minor: row.refunded_minor,
+            failure_reason: row.failure_reason,
+            attempts: row.attempts,
+            last_charge_time: row.last_charge_time,
+            create_time: row.create_time,
+        }
+        .try_into()?,
+    }))
+}
+
+/// Remembers whom a payment was given to.
+async fn give(
+    tx: &mut PgConnection,
+    id: PaymentId,
+    provider: ProviderName,
+) -> Result<ProviderName, StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET provider = $2 WHERE id = $1",
+        id.0,
+        provider.as_str(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(provider)
+}
+
+/// Notes that the provider holds the money for us. The row must be held.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_authorized(
+    tx: &mut PgConnection,
+    id: PaymentId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET authorize_time = coalesce(authorize_time, $2) WHERE id = $1",
+        id.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Says what to ask the provider next, and when. The row must be held.

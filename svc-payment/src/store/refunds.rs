@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{LEASE, count, money, read};
 use crate::{
     payment::{OrderId, PaymentId},
+    provider::ProviderName,
     refund::{Call, Refund, RefundId},
 };
 
@@ -73,6 +74,8 @@ pub struct Claimed {
     pub refund: Refund,
     /// What to ask.
     pub call: Call,
+    /// Whom: where its payment lies.
+    pub provider: ProviderName,
     /// The trace that it belongs to.
     pub trace_parent: Option<String>,
 }
@@ -98,7 +101,8 @@ pub async fn claim_due(
              attempts = attempts + 1, due_time = $2, next_call = 'look_up', update_time = $1
          FROM due WHERE refunds.id = due.id
          RETURNING refunds.id, payment_id, order_id, status, currency, amount_minor, attempts,
-             trace_parent, due.refund AS "refund!""#,
+             trace_parent, due.refund AS "refund!",
+             (SELECT provider FROM payments WHERE payments.id = payment_id) AS "provider!""#,
         now,
         now + LEASE,
     )
@@ -111,6 +115,7 @@ pub async fn claim_due(
             } else {
                 Call::LookUp
             },
+            provider: read(TABLE, &row.provider)?,
             trace_parent: row.trace_parent,
             refund: Row {
                 id: row.id,

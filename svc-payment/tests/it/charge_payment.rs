@@ -13,7 +13,9 @@ use svc_payment::{
     charge_payment::{ask, begin, conclude},
     ledger::Account,
     payment::{Call, PaymentId, PaymentToken, Status},
-    provider::{Charged, FoundCharge, FoundRefund, Provider, Refunded, sandbox::Sandbox},
+    provider::{
+        Charged, FoundCharge, FoundRefund, Provider, ProviderName, Refunded, sandbox::Sandbox,
+    },
     refund::RefundId,
 };
 use tokio::sync::Semaphore;
@@ -248,6 +250,10 @@ impl Counting {
 
 #[async_trait]
 impl Provider for Counting {
+    fn name(&self) -> ProviderName {
+        self.sandbox.name()
+    }
+
     async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         {
             let mut charges = self.charges.lock().unwrap();
@@ -278,6 +284,10 @@ struct Held {
 
 #[async_trait]
 impl Provider for Held {
+    fn name(&self) -> ProviderName {
+        self.sandbox.name()
+    }
+
     async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         if token.expose() == "tok_slow" {
             let _permit = self.gate.acquire().await.unwrap();
@@ -318,6 +328,10 @@ impl Scripted {
 
 #[async_trait]
 impl Provider for Scripted {
+    fn name(&self) -> ProviderName {
+        self.sandbox.name()
+    }
+
     async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         if self.charges.fetch_add(1, Ordering::SeqCst) == 0 {
             return Charged::Unknown;

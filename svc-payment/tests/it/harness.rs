@@ -21,7 +21,7 @@ use svc_payment::{
     jobs::{ChargeRequested, RefundCaptured},
     ledger::Account,
     payment::{OrderId, Payment, PaymentId, Status},
-    provider::{Provider, sandbox::Sandbox},
+    provider::{Provider, Providers, sandbox::Sandbox},
     store::{LEASE, ledger, payments},
 };
 
@@ -49,10 +49,18 @@ impl Harness {
         pool: PgPool,
         provider: impl FnOnce(Sandbox) -> Arc<dyn Provider>,
     ) -> Self {
+        Self::with_providers(pool, |sandbox| provider(sandbox).into()).await
+    }
+
+    /// With these providers.
+    pub(crate) async fn with_providers(
+        pool: PgPool,
+        providers: impl FnOnce(Sandbox) -> Providers,
+    ) -> Self {
         let clock = Clock::manual(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let db = testing::migrated(pool.clone(), &MIGRATIONS).await;
         let sandbox = Sandbox::new(db.clone(), clock.clone()).with_slow_answer(Duration::ZERO);
-        let app = App::new(db, provider(sandbox), clock.clone());
+        let app = App::new(db, providers(sandbox), clock.clone());
         Self { app, clock, pool }
     }
 

@@ -4,6 +4,7 @@
 
 mod cancel_payment;
 mod charge_payment;
+mod failover;
 mod get_payment;
 mod harness;
 mod ledger;
