@@ -27,6 +27,7 @@ use crate::{
     provider::{
         Provider, ProviderName, Providers,
         sandbox::{self, Sandbox},
+        stripe::Stripe,
     },
     store::wake,
 };
@@ -86,7 +87,7 @@ impl App {
         let clock = Clock::system();
         let db = Db::connect(&config.db).await?;
         db::migrate(&db, &MIGRATIONS).await?;
-        let providers = providers(&config, &clock).await?;
+        let providers = providers(&config, &db, &clock).await?;
         let nats = Nats::connect(&config.nats).await?;
         Ok(Process {
             app: Self::new(db, providers, clock),
@@ -97,7 +98,7 @@ impl App {
 }
 
 /// The providers that the process is told of.
-async fn providers(config: &Config, clock: &Clock) -> anyhow::Result<Providers> {
+async fn providers(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Providers> {
     let primary = config.payment_provider;
     let fallback = config.payment_fallback_provider;
     anyhow::ensure!(
@@ -105,11 +106,11 @@ async fn providers(config: &Config, clock: &Clock) -> anyhow::Result<Providers> 
         "the fallback provider is the provider itself"
     );
     let fallback = match fallback {
-        Some(name) => Some(provider(name, config, clock).await?),
+        Some(name) => Some(provider(name, config, db, clock).await?),
         None => None,
     };
     Ok(Providers::new(
-        provider(primary, config, clock).await?,
+        provider(primary, config, db, clock).await?,
         fallback,
     ))
 }
@@ -117,6 +118,7 @@ async fn providers(config: &Config, clock: &Clock) -> anyhow::Result<Providers> 
 async fn provider(
     name: ProviderName,
     config: &Config,
+    db: &Db,
     clock: &Clock,
 ) -> anyhow::Result<Arc<dyn Provider>> {
     Ok(match name {
@@ -129,7 +131,7 @@ async fn provider(
             };
             Arc::new(Sandbox::new(Db::connect(&config).await?, clock.clone()))
         }
-        ProviderName::Stripe => anyhow::bail!("this build has no stripe"),
+        ProviderName::Stripe => Arc::new(Stripe::new(&config.stripe, db.clone())?),
     })
 }
 

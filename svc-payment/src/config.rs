@@ -6,7 +6,7 @@ use svc_kit::{
     telemetry::TelemetryConfig,
 };
 
-use crate::provider::ProviderName;
+use crate::provider::{ProviderName, stripe::StripeConfig};
 
 /// Charges, refunds and the ledger.
 #[derive(Debug, Clone, Parser)]
@@ -33,4 +33,7 @@ pub struct Config {
     /// Who takes it while that one does not answer; without it, nobody.
     #[arg(long, env = "SOUK_PAYMENT_FALLBACK_PROVIDER")]
     pub payment_fallback_provider: Option<ProviderName>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the command")]
+    pub stripe: StripeConfig,
 }

@@ -4,6 +4,7 @@
 
 mod providers;
 pub mod sandbox;
+pub mod stripe;
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -28,7 +29,6 @@ pub enum ProviderName {
     /// Takes no money; answers by the token alone.
     Sandbox,
     /// stripe.com.
-    #[value(skip)]
     Stripe,
 }
 
@@ -69,14 +69,32 @@ pub enum Decline {
     Declined,
     /// The token stands for no means of payment.
     TokenInvalid,
+    /// There is not enough on the account behind it.
+    FundsInsufficient,
+    /// The card is too old.
+    CardExpired,
+    /// Its holder would have to be asked.
+    AuthenticationRequired,
 }
 
 impl Decline {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Declined,
+        Self::TokenInvalid,
+        Self::FundsInsufficient,
+        Self::CardExpired,
+        Self::AuthenticationRequired,
+    ];
+
     /// Stable upper-snake, for events and callers.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Declined => "PAYMENT_DECLINED",
             Self::TokenInvalid => "PAYMENT_TOKEN_INVALID",
+            Self::FundsInsufficient => "PAYMENT_FUNDS_INSUFFICIENT",
+            Self::CardExpired => "PAYMENT_CARD_EXPIRED",
+            Self::AuthenticationRequired => "PAYMENT_AUTHENTICATION_REQUIRED",
         }
     }
 }
@@ -85,7 +103,7 @@ impl FromStr for Decline {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Declined, Self::TokenInvalid]
+        Self::ALL
             .into_iter()
             .find(|decline| decline.reason() == text)
             .ok_or_else(|| format!("decline '{text}' is unknown"))

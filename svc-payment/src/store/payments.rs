@@ -1,7 +1,7 @@
 //! The table `payments`.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use svc_kit::{error::StoreError, id::AccountId};
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ pub async fn lock_of_order(
 /// # Errors
 /// When the database does not answer.
 pub async fn of_order(
-    db: impl sqlx::PgExecutor<'_>,
+    db: impl PgExecutor<'_>,
     order_id: OrderId,
 ) -> Result<Option<Payment>, StoreError> {
     sqlx::query_as!(
@@ -261,6 +261,54 @@ pub async fn note_authorized(
         now,
     )
     .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What a provider needs to know of a payment to find it in its own records.
+#[derive(Debug, Clone)]
+pub struct Filed {
+    /// For which order.
+    pub order_id: OrderId,
+    /// The provider's id for it, if it is known.
+    pub reference: Option<String>,
+}
+
+/// Where a payment lies at its provider.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<Filed>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT order_id, provider_reference FROM payments WHERE id = $1",
+        id.0,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Filed {
+        order_id: OrderId(row.order_id),
+        reference: row.provider_reference,
+    }))
+}
+
+/// Keeps the provider's id for a payment, if it lies there and none is known.
+///
+/// # Errors
+/// When the database does not answer, or another payment has this id.
+pub async fn note_reference(
+    db: impl PgExecutor<'_>,
+    id: PaymentId,
+    provider: ProviderName,
+    reference: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET provider_reference = $3
+         WHERE id = $1 AND provider = $2 AND provider_reference IS NULL",
+        id.0,
+        provider.as_str(),
+        reference,
+    )
+    .execute(db)
     .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The table `refunds`.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use svc_kit::error::StoreError;
 use uuid::Uuid;
 
@@ -147,6 +147,20 @@ pub async fn lock(tx: &mut PgConnection, id: RefundId) -> Result<Option<Refund>,
     .await?
     .map(Refund::try_from)
     .transpose()
+}
+
+/// The payment that a refund is of.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn payment_of(
+    db: impl PgExecutor<'_>,
+    id: RefundId,
+) -> Result<Option<PaymentId>, StoreError> {
+    let found = sqlx::query_scalar!("SELECT payment_id FROM refunds WHERE id = $1", id.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(found.map(PaymentId))
 }
 
 /// Says what to ask the provider next, and when. The row must be held.

@@ -120,7 +120,7 @@ async fn two(pool: PgPool, mood: Mood) -> Two {
     let first = Memory::new(ProviderName::Stripe, mood);
     let second = Memory::new(ProviderName::Sandbox, Mood::Well);
     let providers = Providers::new(first.clone(), Some(second.clone()));
-    let shop = Harness::with_providers(pool, |_| providers).await;
+    let shop = Harness::with_providers(pool, |_, _| providers).await;
     Two {
         shop,
         first,

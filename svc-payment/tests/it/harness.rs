@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use svc_kit::{
     clock::Clock,
     consumer::{ConsumeError, Consumer, Delivered, deliver},
+    db::Db,
     id::{self, AccountId},
     job::{Job as _, Progress},
     money::Money,
@@ -49,18 +50,22 @@ impl Harness {
         pool: PgPool,
         provider: impl FnOnce(Sandbox) -> Arc<dyn Provider>,
     ) -> Self {
-        Self::with_providers(pool, |sandbox| provider(sandbox).into()).await
+        Self::with_providers(pool, |db, clock| {
+            let sandbox = Sandbox::new(db.clone(), clock.clone());
+            provider(sandbox.with_slow_answer(Duration::ZERO)).into()
+        })
+        .await
     }
 
     /// With these providers.
     pub(crate) async fn with_providers(
         pool: PgPool,
-        providers: impl FnOnce(Sandbox) -> Providers,
+        providers: impl FnOnce(&Db, &Clock) -> Providers,
     ) -> Self {
         let clock = Clock::manual(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let db = testing::migrated(pool.clone(), &MIGRATIONS).await;
-        let sandbox = Sandbox::new(db.clone(), clock.clone()).with_slow_answer(Duration::ZERO);
-        let app = App::new(db, providers(sandbox), clock.clone());
+        let providers = providers(&db, &clock);
+        let app = App::new(db, providers, clock.clone());
         Self { app, clock, pool }
     }
 

@@ -11,4 +11,6 @@ mod ledger;
 mod refund_payment;
 mod request_payment;
 mod sandbox;
+mod stripe;
+mod stripe_server;
 mod workers;
