@@ -23,12 +23,16 @@ use crate::{
     config::Config,
     consumers::{OnOrderCancelled, OnPaymentRequested},
     grpc::Grpc,
-    jobs::{CHARGE_WORKERS, ChargeRequested, LOOK_EVERY, REFUND_WORKERS, RefundCaptured},
+    jobs::{
+        CHARGE_WORKERS, ChargeRequested, ForgetWebhooks, LOOK_EVERY, ProcessWebhooks,
+        REFUND_WORKERS, RefundCaptured, WEBHOOK_WORKERS, forget_webhooks,
+    },
     provider::{
         Provider, ProviderName, Providers,
         sandbox::{self, Sandbox},
         stripe::Stripe,
     },
+    receive_webhook,
     store::wake,
 };
 
@@ -52,6 +56,8 @@ pub struct Due {
     pub charges: Arc<Notify>,
     /// Those who refund.
     pub refunds: Arc<Notify>,
+    /// Those who look into webhooks.
+    pub webhooks: Arc<Notify>,
 }
 
 impl fmt::Debug for App {
@@ -145,18 +151,29 @@ impl Process {
         let Self { app, config, nats } = self;
         let verifier = Verifier::new(&config.auth, app.clock.clone());
         let db = app.db.clone();
-        let server = Server::new("svc-payment", &config.server, verifier)
+        let mut server = Server::new("svc-payment", &config.server, verifier)
             .add_service(PaymentServiceServer::new(Grpc::new(app.clone())))
             .ready("postgres", move || {
                 let db = db.clone();
                 async move { db.ping().await }
             });
+        if let Some(secret) = &config.stripe.webhook_secret {
+            anyhow::ensure!(
+                !secret.expose().is_empty(),
+                "SOUK_STRIPE_WEBHOOK_SECRET is empty: anybody could sign with that"
+            );
+            server = server.http(receive_webhook::router(app.clone(), secret.clone()));
+        }
         let consumers = Consumers::new(app.db.clone(), nats.clone())
             .add(OnPaymentRequested { app: app.clone() })
             .add(OnOrderCancelled { app: app.clone() });
         let relay = Relay::new(app.db.clone(), nats, app.clock.clone());
 
-        let workers = vec![app.due.charges.clone(), app.due.refunds.clone()];
+        let workers = vec![
+            app.due.charges.clone(),
+            app.due.refunds.clone(),
+            app.due.webhooks.clone(),
+        ];
         let mut parts = Parts::new(shutdown.clone())
             .with("server", server.serve(shutdown.clone()))
             .with("consumers", consumers.run(shutdown.clone()))
@@ -178,6 +195,19 @@ impl Process {
                 job::run(worker, LOOK_EVERY, poke, shutdown.clone()),
             );
         }
+        for _ in 0..WEBHOOK_WORKERS {
+            let worker = ProcessWebhooks { app: app.clone() };
+            let poke = Some(app.due.webhooks.clone());
+            parts = parts.with(
+                "webhook",
+                job::run(worker, LOOK_EVERY, poke, shutdown.clone()),
+            );
+        }
+        let forget = ForgetWebhooks { app };
+        parts = parts.with(
+            "forget webhooks",
+            job::run(forget, forget_webhooks::EVERY, None, shutdown),
+        );
         parts.run().await
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     backoff,
     error::Error,
     ledger::Posting,
-    payment::{Call, Next, Payment, Status, When},
+    payment::{Call, NO_ATTEMPT, Next, OrderId, Payment, Status, When},
     provider::{Decline, FoundCharge},
     refund_payment::request_refund,
     store::{
@@ -73,20 +73,51 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundCharge) -> Resu
         return Err(Error::NotFound);
     };
     provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
+    let attempt = claimed.payment.attempts;
+    follow(app, &mut tx, &payment, attempt, answer, order_cancelled).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Records what somebody has found out who did not claim the payment, and says
+/// where it stood. Facts count whoever brings them; nothing else does.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn learn(app: &App, order_id: OrderId, found: FoundCharge) -> Result<Status, Error> {
+    let mut tx = app.db.begin().await?;
+    let order_cancelled = checkouts::lock(&mut tx, order_id, app.clock.now()).await?;
+    let Some(payment) = payments::lock_of_order(&mut tx, order_id).await? else {
+        return Err(Error::NotFound);
+    };
+    follow(app, &mut tx, &payment, NO_ATTEMPT, found, order_cancelled).await?;
+    tx.commit().await?;
+    Ok(payment.status)
+}
+
+/// What follows from the answer to an attempt. The payment's row must be held.
+async fn follow(
+    app: &App,
+    tx: &mut PgConnection,
+    payment: &Payment,
+    attempt: u32,
+    answer: FoundCharge,
+    order_cancelled: bool,
+) -> Result<(), Error> {
+    let now = app.clock.now();
     if answer == FoundCharge::Authorized {
-        payments::note_authorized(&mut tx, payment.id, now).await?;
+        payments::note_authorized(tx, payment.id, now).await?;
     }
-    match payment.answered(claimed.payment.attempts, answer, order_cancelled, now) {
-        Next::Capture { refund } => capture(app, &mut tx, &payment, refund).await?,
-        Next::Fail(decline) => fail(app, &mut tx, &payment, decline).await?,
-        Next::Cancel => payments::conclude(&mut tx, payment.id, Outcome::Cancelled, now).await?,
+    match payment.answered(attempt, answer, order_cancelled, now) {
+        Next::Capture { refund } => capture(app, tx, payment, refund).await?,
+        Next::Fail(decline) => fail(app, tx, payment, decline).await?,
+        Next::Cancel => payments::conclude(tx, payment.id, Outcome::Cancelled, now).await?,
         Next::Ask(call, when) => {
             let due_time = due(when, payment.attempts, now);
-            payments::ask_again(&mut tx, payment.id, call, due_time).await?;
+            payments::ask_again(tx, payment.id, call, due_time).await?;
         }
         Next::Nothing => {}
     }
-    tx.commit().await?;
     Ok(())
 }
 

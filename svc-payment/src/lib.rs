@@ -6,6 +6,7 @@
 
 pub mod payment;
 pub mod refund;
+pub mod webhook;
 
 pub mod ledger;
 
@@ -22,6 +23,8 @@ pub mod charge_payment;
 pub mod get_ledger;
 pub mod get_payment;
 pub mod look_up_payment;
+pub mod process_webhook;
+pub mod receive_webhook;
 pub mod refund_payment;
 pub mod request_payment;
 

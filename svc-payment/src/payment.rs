@@ -23,6 +23,10 @@ svc_kit::id!(
 /// network may add.
 pub const SETTLED_AFTER: Duration = Duration::from_mins(1);
 
+/// Attempts are numbered from one: an answer of this number is nobody's who has
+/// claimed the payment.
+pub const NO_ATTEMPT: u32 = 0;
+
 /// Where a payment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {

@@ -13,7 +13,7 @@ use crate::{
     backoff,
     error::Error,
     ledger::Posting,
-    payment::Payment,
+    payment::{NO_ATTEMPT, OrderId, Payment},
     provider::FoundRefund,
     refund::{Call, Next, Refund, RefundId, Status, When},
     store::{
@@ -101,8 +101,43 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundRefund) -> Resu
         return Err(Error::NotFound);
     };
     provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
-    match refund.answered(claimed.refund.attempts, answer) {
-        Next::Finish => finish(app, &mut tx, &refund).await?,
+    follow(app, &mut tx, &refund, claimed.refund.attempts, answer).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Records what somebody has found out who did not claim the refund. That it was
+/// made counts whoever brings it; nothing else does.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn learn(
+    app: &App,
+    order_id: OrderId,
+    id: RefundId,
+    found: FoundRefund,
+) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    checkouts::lock(&mut tx, order_id, app.clock.now()).await?;
+    let Some(refund) = refunds::lock(&mut tx, id).await? else {
+        return Err(Error::NotFound);
+    };
+    follow(app, &mut tx, &refund, NO_ATTEMPT, found).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What follows from the answer to an attempt. The refund's row must be held.
+async fn follow(
+    app: &App,
+    tx: &mut PgConnection,
+    refund: &Refund,
+    attempt: u32,
+    answer: FoundRefund,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    match refund.answered(attempt, answer) {
+        Next::Finish => finish(app, tx, refund).await?,
         Next::Ask(call, when) => {
             let pause = match when {
                 When::Now => Duration::ZERO,
@@ -112,11 +147,10 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundRefund) -> Resu
                     AFTER_REFUSAL
                 }
             };
-            refunds::ask_again(&mut tx, refund.id, call, now + pause).await?;
+            refunds::ask_again(tx, refund.id, call, now + pause).await?;
         }
         Next::Nothing => {}
     }
-    tx.commit().await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 
 mod client;
 mod shapes;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -57,6 +58,13 @@ pub struct StripeConfig {
         hide_env_values = true
     )]
     pub secret_key: Option<Secret>,
+    /// What Stripe signs its webhooks with; without it, nobody listens to them.
+    #[arg(
+        long = "stripe-webhook-secret",
+        env = "SOUK_STRIPE_WEBHOOK_SECRET",
+        hide_env_values = true
+    )]
+    pub webhook_secret: Option<Secret>,
     /// When Stripe takes the money.
     #[arg(
         long = "payment-capture",
@@ -110,6 +118,7 @@ impl Stripe {
         let key = config
             .secret_key
             .as_ref()
+            .filter(|key| !key.expose().is_empty())
             .ok_or_else(|| anyhow::anyhow!("stripe needs SOUK_STRIPE_SECRET_KEY"))?;
         Ok(Self {
             client: Client::new(&config.url, key)?,
@@ -154,12 +163,15 @@ impl Stripe {
         };
         match self.client.get(&["payment_intents", &reference], &[]).await {
             Ok(intent) if Intent::is_of(&intent, payment_id) => Sought::Found(intent),
-            Ok(_) => {
-                tracing::error!(%payment_id, "stripe's id of a payment is another's");
-                Sought::Unknown
+            Ok(_) | Err(Failure::Refused(_)) => {
+                tracing::error!(%payment_id, "stripe's id of a payment is not its own");
+                match self.seek_intent(payment_id).await {
+                    // Somebody has seen one: it is not certain that there is none.
+                    Sought::Absent => Sought::Unknown,
+                    sought => sought,
+                }
             }
-            // An intent does not vanish: it is another account's, or worse.
-            Err(_) => Sought::Unknown,
+            Err(Failure::Unknown) => Sought::Unknown,
         }
     }
 

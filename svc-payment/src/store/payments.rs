@@ -270,6 +270,8 @@ pub async fn note_authorized(
 pub struct Filed {
     /// For which order.
     pub order_id: OrderId,
+    /// Whom it was given to, if it was.
+    pub provider: Option<ProviderName>,
     /// The provider's id for it, if it is known.
     pub reference: Option<String>,
 }
@@ -280,21 +282,29 @@ pub struct Filed {
 /// When the database does not answer.
 pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<Filed>, StoreError> {
     let row = sqlx::query!(
-        "SELECT order_id, provider_reference FROM payments WHERE id = $1",
+        "SELECT order_id, provider, provider_reference FROM payments WHERE id = $1",
         id.0,
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| Filed {
-        order_id: OrderId(row.order_id),
-        reference: row.provider_reference,
-    }))
+    row.map(|row| {
+        Ok(Filed {
+            order_id: OrderId(row.order_id),
+            provider: row
+                .provider
+                .map(|provider| read(TABLE, &provider))
+                .transpose()?,
+            reference: row.provider_reference,
+        })
+    })
+    .transpose()
 }
 
-/// Keeps the provider's id for a payment, if it lies there and none is known.
+/// Keeps the provider's id for a payment, if it lies there, none is known, and
+/// no other payment has it.
 ///
 /// # Errors
-/// When the database does not answer, or another payment has this id.
+/// When the database does not answer.
 pub async fn note_reference(
     db: impl PgExecutor<'_>,
     id: PaymentId,
@@ -303,7 +313,10 @@ pub async fn note_reference(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE payments SET provider_reference = $3
-         WHERE id = $1 AND provider = $2 AND provider_reference IS NULL",
+         WHERE id = $1 AND provider = $2 AND provider_reference IS NULL
+             AND NOT EXISTS (
+                 SELECT FROM payments WHERE provider = $2 AND provider_reference = $3
+             )",
         id.0,
         provider.as_str(),
         reference,

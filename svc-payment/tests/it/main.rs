@@ -13,4 +13,5 @@ mod request_payment;
 mod sandbox;
 mod stripe;
 mod stripe_server;
+mod webhooks;
 mod workers;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Cards of Stripe's for tests.
-const GOOD: &str = "pm_card_visa";
+pub(crate) const GOOD: &str = "pm_card_visa";
 const DECLINED: &str = "pm_card_chargeCustomerFail";
 
 /// Asks for its holder.
@@ -35,7 +35,7 @@ const SOLD: [(Account, i64); 2] = [(Account::CashAtProvider, 42_00), (Account::R
 const GIVEN_BACK: [(Account, i64); 2] = [(Account::Refunds, 42_00), (Account::Revenue, -42_00)];
 
 /// A shop that is paid by Stripe.
-async fn shop(pool: PgPool, config: &StripeConfig) -> Harness {
+pub(crate) async fn shop(pool: PgPool, config: &StripeConfig) -> Harness {
     let config = config.clone();
     Harness::with_providers(pool, move |db, _| Providers::from(stripe(&config, db))).await
 }
@@ -51,7 +51,7 @@ async fn intents(server: &StripeServer, request: &PaymentRequested) -> Vec<Value
     all
 }
 
-async fn only_intent(server: &StripeServer, request: &PaymentRequested) -> Value {
+pub(crate) async fn only_intent(server: &StripeServer, request: &PaymentRequested) -> Value {
     let intents = intents(server, request).await;
     assert_eq!(intents.len(), 1, "{intents:?}");
     intents[0].clone()

@@ -91,6 +91,14 @@ impl StripeServer {
         answer.json().await.unwrap()
     }
 
+    /// Has it tell this address of what happens, signed with this secret.
+    pub(crate) async fn tell(&self, address: &str, secret: &str) {
+        let url = format!("http://127.0.0.1:{}/_config/webhooks/souk", self.port);
+        let form = [("url", address), ("secret", secret)];
+        let answer = self.http.post(url).form(&form).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
     /// A line to it that can lose answers.
     pub(crate) async fn line(&self) -> Line {
         Line::to(self.port).await
@@ -101,6 +109,7 @@ fn config(port: u16, capture: CaptureMode) -> StripeConfig {
     StripeConfig {
         url: format!("http://127.0.0.1:{port}"),
         secret_key: Some(KEY.to_owned().into()),
+        webhook_secret: None,
         capture,
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Intent {
     amount: i64,
     currency: String,
     #[serde(default)]
-    metadata: Option<HashMap<String, String>>,
+    metadata: Option<Metadata>,
     #[serde(default)]
     last_payment_error: Option<LastError>,
 }
@@ -81,17 +81,26 @@ impl Listed for Intent {
     }
 }
 
-/// Whether this id stands in the metadata.
-fn names(metadata: Option<&HashMap<String, String>>, field: &str, id: &str) -> bool {
-    metadata
-        .and_then(|metadata| metadata.get(field))
-        .is_some_and(|found| found == id)
+/// What we have written onto an object of Stripe's.
+#[derive(Debug, Deserialize)]
+pub(super) struct Metadata(HashMap<String, String>);
+
+impl Metadata {
+    /// The payment that it is.
+    pub(super) fn payment_id(&self) -> Option<PaymentId> {
+        self.0.get(PAYMENT_ID)?.parse().ok()
+    }
+
+    /// The refund that it is.
+    pub(super) fn refund_id(&self) -> Option<RefundId> {
+        self.0.get(REFUND_ID)?.parse().ok()
+    }
 }
 
 impl Intent {
     /// Whether it is this payment's.
     pub(super) fn is_of(&self, payment_id: PaymentId) -> bool {
-        names(self.metadata.as_ref(), PAYMENT_ID, &payment_id.to_string())
+        self.metadata.as_ref().and_then(Metadata::payment_id) == Some(payment_id)
     }
 
     /// Whether it is over this amount. Stripe counts in minor units, as we do.
@@ -143,7 +152,7 @@ pub(super) struct RefundObject {
     created: i64,
     status: Option<String>,
     #[serde(default)]
-    metadata: Option<HashMap<String, String>>,
+    metadata: Option<Metadata>,
 }
 
 impl Listed for RefundObject {
@@ -159,7 +168,7 @@ impl Listed for RefundObject {
 impl RefundObject {
     /// Whether it is this one of ours.
     pub(super) fn is(&self, refund_id: RefundId) -> bool {
-        names(self.metadata.as_ref(), REFUND_ID, &refund_id.to_string())
+        self.metadata.as_ref().and_then(Metadata::refund_id) == Some(refund_id)
     }
 
     /// Where it stands. One that is on its way is not known to arrive.
