@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use crate::{
     MIGRATIONS,
     config::Config,
-    consumers::{OnOrderCancelled, OnPaymentRequested},
+    consumers::{OnOrderCancelled, OnOrderReturned, OnPaymentRequested},
     grpc::Grpc,
     jobs::{
         CHARGE_WORKERS, ChargeRequested, ForgetWebhooks, LOOK_EVERY, ProcessWebhooks,
@@ -166,7 +166,8 @@ impl Process {
         }
         let consumers = Consumers::new(app.db.clone(), nats.clone())
             .add(OnPaymentRequested { app: app.clone() })
-            .add(OnOrderCancelled { app: app.clone() });
+            .add(OnOrderCancelled { app: app.clone() })
+            .add(OnOrderReturned { app: app.clone() });
         let relay = Relay::new(app.db.clone(), nats, app.clock.clone());
 
         let workers = vec![

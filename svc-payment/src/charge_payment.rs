@@ -15,6 +15,7 @@ use crate::{
     ledger::Posting,
     payment::{Call, NO_ATTEMPT, Next, OrderId, Payment, Status, When},
     provider::{Decline, FoundCharge},
+    refund::Cause,
     refund_payment::request_refund,
     store::{
         checkouts, ledger,
@@ -138,7 +139,7 @@ async fn capture(
     };
     announce_outcome(app, tx, &captured).await?;
     if refund {
-        request_refund(app, tx, payment).await?;
+        request_refund(app, tx, payment, payment.amount, Cause::OrderCancelled).await?;
     }
     tracing::info!(refund, "payment captured");
     Ok(())

@@ -4,7 +4,10 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use svc_kit::{id::AccountId, money::Money};
+use svc_kit::{
+    id::AccountId,
+    money::{Money, MoneyError},
+};
 
 use crate::provider::{Decline, FoundCharge};
 
@@ -38,17 +41,20 @@ pub enum Status {
     Failed,
     /// Never charged: the order was cancelled first.
     Cancelled,
-    /// The customer has the money back.
+    /// The customer has some of the money back.
+    PartiallyRefunded,
+    /// The customer has all of the money back.
     Refunded,
 }
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Requested,
         Self::Captured,
         Self::Failed,
         Self::Cancelled,
+        Self::PartiallyRefunded,
         Self::Refunded,
     ];
 
@@ -59,6 +65,7 @@ impl Status {
             Self::Captured => "captured",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::PartiallyRefunded => "partially_refunded",
             Self::Refunded => "refunded",
         }
     }
@@ -152,6 +159,8 @@ pub struct Payment {
     pub amount: Money,
     /// How much of it went back.
     pub refunded: Money,
+    /// How much of it all its refunds ask for, whatever became of them.
+    pub refund_requested: Money,
     /// Why it failed, stable upper-snake: "PAYMENT_DECLINED".
     pub failure_reason: Option<String>,
     /// How often the provider was asked about it.
@@ -170,10 +179,22 @@ pub enum Cancelled {
     BeforeCharge,
     /// It may be at the provider; what comes of it decides.
     InFlight,
-    /// The money must go back.
+    /// The money must go back, as far as it is not on its way.
     MustRefund,
     /// There is nothing to undo.
     Nothing,
+}
+
+/// Whether some of a payment may go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum MayRefund {
+    /// It may.
+    Yes,
+    /// It is not known yet whether the money will come.
+    NotYet,
+    /// No more than this is left of it.
+    AtMost(Money),
 }
 
 /// When the provider is asked again.
@@ -219,9 +240,46 @@ impl Payment {
         match self.status {
             Status::Requested if self.attempts == 0 => Cancelled::BeforeCharge,
             Status::Requested => Cancelled::InFlight,
-            Status::Captured => Cancelled::MustRefund,
-            Status::Failed | Status::Cancelled | Status::Refunded => Cancelled::Nothing,
+            _ if self.refundable().minor > 0 => Cancelled::MustRefund,
+            _ => Cancelled::Nothing,
         }
+    }
+
+    /// How much was captured and is not asked back yet.
+    pub fn refundable(&self) -> Money {
+        let minor = match self.status {
+            Status::Captured | Status::PartiallyRefunded | Status::Refunded => {
+                self.amount.minor - self.refund_requested.minor
+            }
+            Status::Requested | Status::Failed | Status::Cancelled => 0,
+        };
+        Money::new(self.amount.currency, minor)
+    }
+
+    /// Somebody wants so much of it back.
+    pub fn may_refund(&self, amount: Money) -> MayRefund {
+        let left = self.refundable();
+        if self.status == Status::Requested {
+            MayRefund::NotYet
+        } else if amount.currency == left.currency && (1..=left.minor).contains(&amount.minor) {
+            MayRefund::Yes
+        } else {
+            MayRefund::AtMost(left)
+        }
+    }
+
+    /// So much of it went back.
+    ///
+    /// # Errors
+    /// When it is of another currency.
+    pub fn gave_back(&mut self, amount: Money) -> Result<(), MoneyError> {
+        self.refunded = self.refunded.checked_add(amount)?;
+        self.status = if self.refunded == self.amount {
+            Status::Refunded
+        } else {
+            Status::PartiallyRefunded
+        };
+        Ok(())
     }
 
     /// The provider has answered the attempt of this number. Money that was

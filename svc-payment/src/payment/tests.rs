@@ -11,6 +11,7 @@ fn payment(status: Status, attempts: u32) -> Payment {
         status,
         amount: Money::new(eur, 42_00),
         refunded: Money::zero(eur),
+        refund_requested: Money::zero(eur),
         failure_reason: None,
         attempts,
         last_charge_time: Some(at(0)),
@@ -36,7 +37,11 @@ fn only_a_payment_that_was_never_sent_is_dropped_at_once() {
         payment(Status::Captured, 1).cancelled(),
         Cancelled::MustRefund
     );
-    assert_eq!(payment(Status::Refunded, 1).cancelled(), Cancelled::Nothing);
+    let gone = Payment {
+        refund_requested: Money::new("EUR".parse().unwrap(), 42_00),
+        ..payment(Status::Captured, 1)
+    };
+    assert_eq!(gone.cancelled(), Cancelled::Nothing);
 }
 
 #[test]
@@ -135,9 +140,61 @@ fn no_answer_is_read_as_another_one() {
             // Captured money is never overlooked.
             Next::Nothing => {
                 answer != FoundCharge::Captured
-                    || matches!(status, Status::Captured | Status::Refunded)
+                    || matches!(
+                        status,
+                        Status::Captured | Status::PartiallyRefunded | Status::Refunded
+                    )
             }
         };
         assert!(holds, "{case:?}");
     }
+}
+
+/// A captured payment of 42 euros, of which so much is asked back.
+fn asked_back(minor: i64) -> Payment {
+    Payment {
+        refund_requested: Money::new("EUR".parse().unwrap(), minor),
+        ..payment(Status::Captured, 1)
+    }
+}
+
+#[test]
+fn no_more_is_given_back_than_is_left() {
+    let eur = |minor| Money::new("EUR".parse().unwrap(), minor);
+    let payment = asked_back(40_00);
+    assert_eq!(payment.may_refund(eur(2_00)), MayRefund::Yes);
+    for refused in [
+        eur(2_01),
+        eur(0),
+        eur(-1),
+        Money::new("USD".parse().unwrap(), 1),
+    ] {
+        assert_eq!(payment.may_refund(refused), MayRefund::AtMost(eur(2_00)));
+    }
+}
+
+#[test]
+fn what_is_not_captured_is_not_given_back() {
+    let eur = |minor| Money::new("EUR".parse().unwrap(), minor);
+    assert_eq!(
+        payment(Status::Requested, 1).may_refund(eur(1)),
+        MayRefund::NotYet
+    );
+    for status in [Status::Failed, Status::Cancelled] {
+        assert_eq!(
+            payment(status, 1).may_refund(eur(1)),
+            MayRefund::AtMost(eur(0))
+        );
+    }
+}
+
+#[test]
+fn a_payment_is_refunded_when_all_of_it_went_back() {
+    let eur = |minor| Money::new("EUR".parse().unwrap(), minor);
+    let mut payment = asked_back(42_00);
+    payment.gave_back(eur(41_99)).unwrap();
+    assert_eq!(payment.status, Status::PartiallyRefunded);
+    payment.gave_back(eur(1)).unwrap();
+    assert_eq!(payment.status, Status::Refunded);
+    assert_eq!(payment.refunded, payment.amount);
 }

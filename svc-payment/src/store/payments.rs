@@ -21,6 +21,7 @@ struct Row {
     currency: String,
     amount_minor: i64,
     refunded_minor: i64,
+    refund_requested_minor: i64,
     failure_reason: Option<String>,
     attempts: i32,
     last_charge_time: Option<DateTime<Utc>>,
@@ -38,6 +39,7 @@ impl TryFrom<Row> for Payment {
             status: read(TABLE, &row.status)?,
             amount: money(TABLE, &row.currency, row.amount_minor)?,
             refunded: money(TABLE, &row.currency, row.refunded_minor)?,
+            refund_requested: money(TABLE, &row.currency, row.refund_requested_minor)?,
             failure_reason: row.failure_reason,
             attempts: count(TABLE, row.attempts)?,
             last_charge_time: row.last_charge_time,
@@ -90,7 +92,7 @@ pub async fn lock_of_order(
     sqlx::query_as!(
         Row,
         "SELECT id, order_id, account_id, status, currency, amount_minor, refunded_minor,
-             failure_reason, attempts, last_charge_time, create_time
+             refund_requested_minor, failure_reason, attempts, last_charge_time, create_time
          FROM payments WHERE order_id = $1 FOR UPDATE",
         order_id.0,
     )
@@ -111,7 +113,7 @@ pub async fn of_order(
     sqlx::query_as!(
         Row,
         "SELECT id, order_id, account_id, status, currency, amount_minor, refunded_minor,
-             failure_reason, attempts, last_charge_time, create_time
+             refund_requested_minor, failure_reason, attempts, last_charge_time, create_time
          FROM payments WHERE order_id = $1",
         order_id.0,
     )
@@ -144,6 +146,7 @@ struct ClaimedRow {
     currency: String,
     amount_minor: i64,
     refunded_minor: i64,
+    refund_requested_minor: i64,
     failure_reason: Option<String>,
     attempts: i32,
     last_charge_time: Option<DateTime<Utc>>,
@@ -189,8 +192,8 @@ pub async fn claim_due(
              update_time = $1
          FROM due WHERE payments.id = due.id
          RETURNING payments.id, order_id, account_id, status, currency, amount_minor,
-             refunded_minor, failure_reason, attempts, last_charge_time, create_time,
-             payment_token, trace_parent, provider, due.call AS "call!""#,
+             refunded_minor, refund_requested_minor, failure_reason, attempts, last_charge_time,
+             create_time, payment_token, trace_parent, provider, due.call AS "call!""#,
         now,
         now + LEASE,
     )
@@ -221,6 +224,7 @@ pub async fn claim_due(
             currency: row.currency,
             amount_minor: row.amount_minor,
             refunded_minor: row.refunded_minor,
+            refund_requested_minor: row.refund_requested_minor,
             failure_reason: row.failure_reason,
             attempts: row.attempts,
             last_charge_time: row.last_charge_time,
@@ -357,8 +361,6 @@ pub enum Outcome {
     Failed(Decline),
     /// It was never charged.
     Cancelled,
-    /// All of it was given back.
-    Refunded,
 }
 
 /// Writes what is known of a payment for good, and forgets the token. The row
@@ -376,14 +378,12 @@ pub async fn conclude(
         Outcome::Captured => (Status::Captured, None),
         Outcome::Failed(decline) => (Status::Failed, Some(decline.reason())),
         Outcome::Cancelled => (Status::Cancelled, None),
-        Outcome::Refunded => (Status::Refunded, None),
     };
     sqlx::query!(
         "UPDATE payments SET
              status = $2,
              failure_reason = $3,
-             captured_minor = CASE WHEN $2 IN ('captured', 'refunded') THEN amount_minor ELSE 0 END,
-             refunded_minor = CASE WHEN $2 = 'refunded' THEN amount_minor ELSE 0 END,
+             captured_minor = CASE WHEN $2 = 'captured' THEN amount_minor ELSE 0 END,
              payment_token = NULL,
              due_time = NULL,
              update_time = $4
@@ -391,6 +391,28 @@ pub async fn conclude(
         id.0,
         status.as_str(),
         reason,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes how much of a payment went back. The row must be held.
+///
+/// # Errors
+/// When the database does not answer, or refuses to give back more than was
+/// asked for.
+pub async fn gave_back(
+    tx: &mut PgConnection,
+    payment: &Payment,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET status = $2, refunded_minor = $3, update_time = $4 WHERE id = $1",
+        payment.id.0,
+        payment.status.as_str(),
+        payment.refunded.minor,
         now,
     )
     .execute(tx)
