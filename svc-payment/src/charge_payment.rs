@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     ledger::Posting,
     payment::{Call, NO_ATTEMPT, Next, OrderId, Payment, Status, When},
-    provider::{Decline, FoundCharge},
+    provider::{Decline, FoundCharge, Receipt},
     refund::Cause,
     refund_payment::request_refund,
     store::{
@@ -110,7 +110,9 @@ async fn follow(
         payments::note_authorized(tx, payment.id, now).await?;
     }
     match payment.answered(attempt, answer, order_cancelled, now) {
-        Next::Capture { refund } => capture(app, tx, payment, refund).await?,
+        Next::Capture { receipt, refund } => {
+            capture(app, tx, payment, receipt, refund).await?;
+        }
         Next::Fail(decline) => fail(app, tx, payment, decline).await?,
         Next::Cancel => payments::conclude(tx, payment.id, Outcome::Cancelled, now).await?,
         Next::Ask(call, when) => {
@@ -126,11 +128,12 @@ async fn capture(
     app: &App,
     tx: &mut PgConnection,
     payment: &Payment,
+    receipt: Receipt,
     refund: bool,
 ) -> Result<(), Error> {
     let now = app.clock.now();
     payments::conclude(tx, payment.id, Outcome::Captured, now).await?;
-    for posting in Posting::of_capture(payment) {
+    for posting in Posting::of_capture(payment, receipt) {
         ledger::post(tx, id::generate(&app.clock), &posting, now).await?;
     }
     let captured = Payment {

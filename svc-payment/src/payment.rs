@@ -9,7 +9,7 @@ use svc_kit::{
     money::{Money, MoneyError},
 };
 
-use crate::provider::{Decline, FoundCharge};
+use crate::provider::{Decline, FoundCharge, Receipt};
 
 svc_kit::id!(
     /// An order of svc-order.
@@ -215,6 +215,8 @@ pub enum Next {
     /// The money is ours; if `refund`, nobody wants it any more and it must go
     /// back.
     Capture {
+        /// What the provider says of it.
+        receipt: Receipt,
         /// Whether it must go back.
         refund: bool,
     },
@@ -293,11 +295,15 @@ impl Payment {
         now: DateTime<Utc>,
     ) -> Next {
         match (self.status, answer) {
-            (Status::Requested, FoundCharge::Captured) => Next::Capture {
+            (Status::Requested, FoundCharge::Captured(receipt)) => Next::Capture {
+                receipt,
                 refund: order_cancelled,
             },
-            (Status::Failed | Status::Cancelled, FoundCharge::Captured) => {
-                Next::Capture { refund: true }
+            (Status::Failed | Status::Cancelled, FoundCharge::Captured(receipt)) => {
+                Next::Capture {
+                    receipt,
+                    refund: true,
+                }
             }
             (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
             (Status::Requested, FoundCharge::Voided) if order_cancelled => Next::Cancel,

@@ -110,11 +110,18 @@ impl FromStr for Decline {
     }
 }
 
+/// What a provider says of a charge that it has captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// What it keeps of the money; nothing, where it does not say.
+    pub fee: Money,
+}
+
 /// The answer to a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charged {
     /// The money was taken, now or earlier under the same key.
-    Captured,
+    Captured(Receipt),
     /// The money is held for us, and must be captured or let go.
     Authorized,
     /// The provider has not decided yet.
@@ -129,7 +136,7 @@ pub enum Charged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundCharge {
     /// The money was taken.
-    Captured,
+    Captured(Receipt),
     /// The money is held for us, and must be captured or let go.
     Authorized,
     /// The provider has not decided yet.
@@ -147,7 +154,7 @@ pub enum FoundCharge {
 impl From<Charged> for FoundCharge {
     fn from(charged: Charged) -> Self {
         match charged {
-            Charged::Captured => Self::Captured,
+            Charged::Captured(receipt) => Self::Captured(receipt),
             Charged::Authorized => Self::Authorized,
             Charged::Pending => Self::Pending,
             Charged::Declined(decline) => Self::Declined(decline),
@@ -160,7 +167,7 @@ impl FoundCharge {
     /// As it is recorded.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Captured => "captured",
+            Self::Captured(_) => "captured",
             Self::Authorized => "authorized",
             Self::Pending => "pending",
             Self::Voided => "voided",

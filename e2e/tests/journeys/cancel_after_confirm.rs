@@ -32,7 +32,11 @@ fn a_confirmed_order_that_is_cancelled_is_refunded_and_the_books_balance() {
                 .find(|entry| entry.account == "cash_at_provider")
                 .and_then(|entry| entry.balance.clone())
         };
-        assert_eq!(cash(&paid).unwrap().units, 42);
+        // What was paid, less the provider's fee of 0.84.
+        assert_eq!(
+            cash(&paid).map(|money| (money.units, money.nanos)),
+            Some((41, 160_000_000))
+        );
 
         customer
             .orders()
@@ -53,8 +57,9 @@ fn a_confirmed_order_that_is_cancelled_is_refunded_and_the_books_balance() {
         let refunded = staff.ledger(&placed.id).await;
         assert_eq!(sum(&refunded), 0);
         assert_eq!(
-            cash(&refunded).map_or((0, 0), |money| (money.units, money.nanos)),
-            (0, 0)
+            cash(&refunded).map(|money| (money.units, money.nanos)),
+            Some((0, -840_000_000)),
+            "the provider keeps its fee"
         );
         wait::eventually("the stock to be back", async || {
             let stock = staff.stock(&product.id).await;

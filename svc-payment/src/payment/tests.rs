@@ -19,6 +19,16 @@ fn payment(status: Status, attempts: u32) -> Payment {
     }
 }
 
+fn receipt() -> Receipt {
+    Receipt {
+        fee: Money::new("EUR".parse().unwrap(), 84),
+    }
+}
+
+fn captured() -> FoundCharge {
+    FoundCharge::Captured(receipt())
+}
+
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
 }
@@ -71,8 +81,11 @@ fn a_charge_that_may_still_arrive_is_not_given_up() {
 fn money_that_came_after_all_goes_back() {
     for status in [Status::Failed, Status::Cancelled] {
         assert_eq!(
-            payment(status, 2).answered(1, FoundCharge::Captured, false, at(0)),
-            Next::Capture { refund: true }
+            payment(status, 2).answered(1, captured(), false, at(0)),
+            Next::Capture {
+                receipt: receipt(),
+                refund: true
+            }
         );
     }
 }
@@ -96,7 +109,7 @@ fn whoever_did_not_ask_last_reschedules_nothing() {
 #[test]
 fn no_answer_is_read_as_another_one() {
     let answers = [
-        FoundCharge::Captured,
+        captured(),
         FoundCharge::Authorized,
         FoundCharge::Pending,
         FoundCharge::Voided,
@@ -117,8 +130,8 @@ fn no_answer_is_read_as_another_one() {
         let (status, answer, cancelled, attempt, now) = case;
         let holds = match payment(status, 2).answered(attempt, answer, cancelled, at(now)) {
             // Money that was taken and is not wanted always goes back.
-            Next::Capture { refund } => {
-                answer == FoundCharge::Captured
+            Next::Capture { receipt: _, refund } => {
+                answer == captured()
                     && refund == (cancelled || status != Status::Requested)
             }
             Next::Fail(_) => {
@@ -139,7 +152,7 @@ fn no_answer_is_read_as_another_one() {
             ),
             // Captured money is never overlooked.
             Next::Nothing => {
-                answer != FoundCharge::Captured
+                answer != captured()
                     || matches!(
                         status,
                         Status::Captured | Status::PartiallyRefunded | Status::Refunded

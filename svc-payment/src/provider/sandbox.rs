@@ -19,6 +19,9 @@
 //! | `slow` | is answered by the token, after `delay_ms` |
 //! | `down` | is not answered and does nothing: unknown |
 //!
+//! Of each captured charge it keeps a fee, [`FEE_PER_MILLE`] and
+//! [`FEE_FIXED_MINOR`], which does not come back with a refund.
+//!
 //! It plays an outside system: its tables are touched over connections of its
 //! own, and never within a transaction of the service.
 
@@ -31,11 +34,17 @@ use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, ProviderName, 
 use crate::{
     payment::{PaymentId, PaymentToken},
     refund::RefundId,
-    store::sandbox::{self as records, Conditions},
+    store::sandbox::{self as records, Charge, Conditions},
 };
 
 /// How long the answer to `tok_slow` takes.
 pub const SLOW_ANSWER: Duration = Duration::from_secs(3);
+
+/// What it keeps of each captured charge, in thousandths, rounded half up.
+pub const FEE_PER_MILLE: i128 = 14;
+
+/// What it keeps besides, in minor units.
+pub const FEE_FIXED_MINOR: i64 = 25;
 
 /// The most connections of the sandbox.
 pub const CONNECTIONS: u32 = 4;
@@ -116,7 +125,15 @@ impl Sandbox {
             _ => None,
         };
         let mut tx = self.db.begin().await?;
-        records::insert_charge_once(&mut tx, payment_id, amount, decline, self.clock.now()).await?;
+        let charge = Charge {
+            amount,
+            fee: match decline {
+                None => fee(amount)?,
+                Some(_) => Money::zero(amount.currency),
+            },
+            decline,
+        };
+        records::insert_charge_once(&mut tx, payment_id, &charge, self.clock.now()).await?;
         let kept = records::charge(&mut tx, payment_id).await?;
         tx.commit().await?;
         Ok(match kept {
@@ -124,7 +141,9 @@ impl Sandbox {
                 tracing::error!(%payment_id, "one idempotency key for two amounts");
                 Charged::Unknown
             }
-            Some(kept) => kept.decline.map_or(Charged::Captured, Charged::Declined),
+            Some(kept) => kept
+                .decline
+                .map_or(Charged::Captured(kept.receipt()), Charged::Declined),
             None => Charged::Unknown,
         })
     }
@@ -178,9 +197,10 @@ impl Sandbox {
         };
         match found.await {
             Ok(None) => FoundCharge::NotFound,
-            Ok(Some(charge)) => charge
-                .decline
-                .map_or(FoundCharge::Captured, FoundCharge::Declined),
+            Ok(Some(charge)) => charge.decline.map_or(
+                FoundCharge::Captured(charge.receipt()),
+                FoundCharge::Declined,
+            ),
             Err(fault) => {
                 away(&fault);
                 FoundCharge::Unknown
@@ -243,6 +263,17 @@ impl Provider for Sandbox {
         let answer = self.find_refund(refund_id);
         self.behaving(FoundRefund::Unknown, answer).await
     }
+}
+
+/// What the sandbox keeps of a charge, whatever goes back of it later.
+fn fee(amount: Money) -> Result<Money, StoreError> {
+    let share = (i128::from(amount.minor) * FEE_PER_MILLE + 500) / 1000;
+    let minor = share + i128::from(FEE_FIXED_MINOR);
+    let minor = i64::try_from(minor).map_err(|_| StoreError::Corrupt {
+        table: "sandbox.charges",
+        why: "the fee does not fit".to_owned(),
+    })?;
+    Ok(Money::new(amount.currency, minor))
 }
 
 fn away(fault: &StoreError) {

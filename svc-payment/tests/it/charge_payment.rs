@@ -20,13 +20,17 @@ use svc_payment::{
 };
 use tokio::sync::Semaphore;
 
-use crate::harness::{Harness, LONG};
+use crate::harness::{FEE, Harness, LONG, receipt};
 
 const CAPTURED: &str = "souk.payment.captured.v1";
 const FAILED: &str = "souk.payment.failed.v1";
 
 /// What a captured payment leaves in the ledger.
-const SOLD: [(Account, i64); 2] = [(Account::CashAtProvider, 42_00), (Account::Revenue, -42_00)];
+const SOLD: [(Account, i64); 3] = [
+    (Account::CashAtProvider, 42_00 - FEE),
+    (Account::Fees, FEE),
+    (Account::Revenue, -42_00),
+];
 
 #[sqlx::test(migrations = false)]
 async fn a_good_token_is_captured(pool: PgPool) {
@@ -123,7 +127,10 @@ async fn a_crash_before_the_outcome_was_recorded_charges_once(pool: PgPool) {
     let request = shop.requested("tok_ok").await;
 
     let claimed = begin(&shop.app).await.unwrap().unwrap();
-    assert_eq!(ask(&shop.app, &claimed).await, FoundCharge::Captured);
+    assert_eq!(
+        ask(&shop.app, &claimed).await,
+        FoundCharge::Captured(receipt())
+    );
     // Crash: the provider has the money, nothing is written.
     shop.settle().await;
 

@@ -17,7 +17,7 @@ use svc_payment::{
     refund::RefundId,
 };
 
-use crate::harness::Harness;
+use crate::harness::{Harness, receipt};
 
 /// How a provider behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Provider for Memory {
         }
         records.charges.insert(id);
         match records.mood {
-            Mood::Well => Charged::Captured,
+            Mood::Well => Charged::Captured(receipt()),
             _ => Charged::Unknown,
         }
     }
@@ -85,7 +85,7 @@ impl Provider for Memory {
     async fn look_up(&self, id: PaymentId) -> FoundCharge {
         let records = self.records();
         match records.mood {
-            Mood::Well if records.charges.contains(&id) => FoundCharge::Captured,
+            Mood::Well if records.charges.contains(&id) => FoundCharge::Captured(receipt()),
             Mood::Well => FoundCharge::NotFound,
             _ => FoundCharge::Unknown,
         }

@@ -29,7 +29,7 @@ use svc_payment::{
     jobs::{ChargeRequested, RefundCaptured},
     ledger::Account,
     payment::{OrderId, Payment, PaymentId, Status},
-    provider::{Provider, Providers, sandbox::Sandbox},
+    provider::{Provider, Providers, Receipt, sandbox::Sandbox},
     refund::ReturnId,
     store::{LEASE, ledger, payments},
 };
@@ -44,6 +44,14 @@ pub(crate) struct Harness {
     pub(crate) app: App,
     pub(crate) clock: Clock,
     pub(crate) pool: PgPool,
+}
+
+/// What the sandbox keeps of 42 euros: 1.4 % of them and 25 cents.
+pub(crate) const FEE: i64 = 59 + 25;
+
+/// What the sandbox answers to the charge of 42 euros.
+pub(crate) fn receipt() -> Receipt {
+    Receipt { fee: eur(FEE) }
 }
 
 /// A request of somebody of the staff.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use svc_kit::money::Money;
 
-use super::super::{Charged, Decline, FoundCharge, Refunded};
+use super::super::{Charged, Decline, FoundCharge, Receipt, Refunded};
 use crate::{payment::PaymentId, refund::RefundId};
 
 /// Where our ids stand in the metadata, and the fields that put them there.
@@ -111,7 +111,7 @@ impl Intent {
     /// Where it stands.
     pub(super) fn outcome(&self) -> FoundCharge {
         match self.status.as_str() {
-            "succeeded" => FoundCharge::Captured,
+            "succeeded" => self.captured(),
             "requires_capture" => FoundCharge::Authorized,
             "processing" | "requires_action" | "requires_confirmation" => FoundCharge::Pending,
             "requires_payment_method" => FoundCharge::Declined(self.decline()),
@@ -123,10 +123,24 @@ impl Intent {
         }
     }
 
+    /// The money was taken. What Stripe keeps of it stands with its charge, which
+    /// is not asked for.
+    fn captured(&self) -> FoundCharge {
+        match self.currency.to_ascii_uppercase().parse() {
+            Ok(currency) => FoundCharge::Captured(Receipt {
+                fee: Money::zero(currency),
+            }),
+            Err(_) => {
+                tracing::error!("stripe has a currency that is not known");
+                FoundCharge::Unknown
+            }
+        }
+    }
+
     /// Where it stands, as the answer to a charge.
     pub(super) fn charged(&self) -> Charged {
         match self.outcome() {
-            FoundCharge::Captured => Charged::Captured,
+            FoundCharge::Captured(receipt) => Charged::Captured(receipt),
             FoundCharge::Authorized => Charged::Authorized,
             FoundCharge::Pending => Charged::Pending,
             FoundCharge::Declined(decline) => Charged::Declined(decline),

@@ -35,6 +35,13 @@ fn intent(changes: &Value) -> Intent {
     serde_json::from_value(intent).unwrap()
 }
 
+/// Captured, with a fee that is not known.
+fn captured(currency: &str) -> FoundCharge {
+    FoundCharge::Captured(Receipt {
+        fee: Money::zero(currency.parse().unwrap()),
+    })
+}
+
 #[test]
 fn a_published_intent_is_understood() {
     let Some(mut object) = published("payment_intent") else {
@@ -50,7 +57,7 @@ fn a_published_intent_is_understood() {
     object["status"] = json!("succeeded");
     object["metadata"]["payment_id"] = json!(id.to_string());
     let read: Intent = serde_json::from_value(object.clone()).unwrap();
-    assert_eq!(read.outcome(), FoundCharge::Captured);
+    assert_eq!(read.outcome(), captured("USD"));
     assert!(read.is_of(id));
 
     let page = json!({"object": "list", "data": [object], "has_more": false, "url": "/v1"});
@@ -80,7 +87,7 @@ fn a_published_refund_is_understood() {
 #[test]
 fn an_intent_that_is_not_decided_is_no_success() {
     for (status, expected) in [
-        ("succeeded", FoundCharge::Captured),
+        ("succeeded", captured("EUR")),
         ("requires_capture", FoundCharge::Authorized),
         ("processing", FoundCharge::Pending),
         ("requires_action", FoundCharge::Pending),
