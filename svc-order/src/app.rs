@@ -28,7 +28,8 @@ use crate::{
     clients::catalog::Catalog,
     config::Config,
     consumers::{
-        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnStockRejected, OnStockReserved,
+        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnReservationOverdue,
+        OnStockRejected, OnStockReserved,
     },
     grpc::OrderGrpc,
     hub::Hub,
@@ -164,6 +165,7 @@ impl Process {
         let consumers = Consumers::new(app.db.clone(), nats)
             .add(OnStockReserved::new(&app))
             .add(OnStockRejected::new(&app))
+            .add(OnReservationOverdue::new(&app))
             .add(OnPaymentCaptured::new(&app))
             .add(OnPaymentFailed::new(&app))
             .add(OnPaymentRefunded::new(&app));

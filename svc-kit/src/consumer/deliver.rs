@@ -1,14 +1,14 @@
-//! One event, one transaction: claim, handle, commit. Knows nothing of NATS.
+//! One transaction: claim, handle, commit. Knows nothing of NATS.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
 use uuid::Uuid;
 
-use super::{ConsumeError, Consumer};
+use super::{ConsumeError, Consumer, Heard};
 use crate::{db::Db, inbox, panics};
 
-/// How long a handler may take with one event.
+/// How long a handler may take with one event, or with one batch.
 pub const HANDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What became of a delivery.
@@ -30,7 +30,23 @@ pub async fn deliver<C: Consumer>(
     event_id: Uuid,
     event: C::Event,
 ) -> Result<Delivered, ConsumeError> {
-    let attempt = AssertUnwindSafe(attempt(db, consumer, event_id, event)).catch_unwind();
+    guarded(attempt(db, consumer, event_id, event)).await
+}
+
+/// Hands a batch to a consumer in one transaction. Returns the events that
+/// were handled now; the others had been handled before.
+pub(super) async fn deliver_all<C: Consumer>(
+    db: &Db,
+    consumer: &C,
+    events: Vec<(Uuid, Heard<C::Event>)>,
+) -> Result<HashSet<Uuid>, ConsumeError> {
+    guarded(attempt_all(db, consumer, events)).await
+}
+
+async fn guarded<T>(
+    attempt: impl Future<Output = Result<T, ConsumeError>>,
+) -> Result<T, ConsumeError> {
+    let attempt = AssertUnwindSafe(attempt).catch_unwind();
     match tokio::time::timeout(HANDLE_TIMEOUT, attempt).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(panic)) => Err(ConsumeError::reject(format!(
@@ -56,4 +72,26 @@ async fn attempt<C: Consumer>(
     consumer.handle(&mut tx, event).await?;
     tx.commit().await?;
     Ok(Delivered::Handled)
+}
+
+async fn attempt_all<C: Consumer>(
+    db: &Db,
+    consumer: &C,
+    events: Vec<(Uuid, Heard<C::Event>)>,
+) -> Result<HashSet<Uuid>, ConsumeError> {
+    let ids: Vec<Uuid> = events.iter().map(|(id, _)| *id).collect();
+    let mut tx = db.begin().await?;
+    let claimed = inbox::claim_all(&mut tx, C::NAME, &ids).await?;
+    // An event that was delivered twice may stand in the batch twice.
+    let mut left = claimed.clone();
+    let fresh: Vec<Heard<C::Event>> = events
+        .into_iter()
+        .filter(|(id, _)| left.remove(id))
+        .map(|(_, heard)| heard)
+        .collect();
+    if !fresh.is_empty() {
+        consumer.handle_all(&mut tx, fresh).await?;
+    }
+    tx.commit().await?;
+    Ok(claimed)
 }
