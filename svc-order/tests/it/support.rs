@@ -177,10 +177,7 @@ impl Shop {
         self.deliver(&OnStockReserved::new(&self.app), event).await
     }
 
-    pub(crate) async fn reservation_overdue(
-        &self,
-        id: OrderId,
-    ) -> Result<Delivered, ConsumeError> {
+    pub(crate) async fn reservation_overdue(&self, id: OrderId) -> Result<Delivered, ConsumeError> {
         let event = event::ReservationOverdue {
             order_id: id.to_string(),
         };
