@@ -3,11 +3,7 @@
 use svc_kit::caller::Caller;
 
 use crate::{
-    app::App,
-    cart::PricedCart,
-    error::Error,
-    order::placement::Refused,
-    product::Item,
+    app::App, cart::PricedCart, error::Error, order::placement::Refused, product::Item,
     store::carts::Change,
 };
 
