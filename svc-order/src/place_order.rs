@@ -1,6 +1,13 @@
 //! Buys: makes an order of items, or of what is in the cart.
 
-use svc_kit::{caller::Caller, error::StoreError, id::AccountId, money::Money, outbox};
+use svc_kit::{
+    caller::Caller,
+    error::StoreError,
+    fault::{self, Point},
+    id::AccountId,
+    money::Money,
+    outbox,
+};
 
 use crate::{
     address::Address,
@@ -101,7 +108,9 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
         }
     }
     outbox::put(&mut tx, &order.placed(), &app.clock).await?;
+    fault::passed(Point::PlaceOrderBeforeCommit);
     tx.commit().await.map_err(StoreError::from)?;
+    fault::passed(Point::PlaceOrderAfterCommit);
 
     metrics::PLACED.with_label_values::<&str>(&[]).inc();
     tracing::info!(order_id = %order.id, lines = order.lines.len(), total = %order.total, "placed");

@@ -6,7 +6,11 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use super::{ConsumeError, Consumer};
-use crate::{db::Db, inbox, panics};
+use crate::{
+    db::Db,
+    fault::{self, Point},
+    inbox, panics,
+};
 
 /// How long a handler may take with one event.
 pub const HANDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -49,11 +53,14 @@ async fn attempt<C: Consumer>(
     event_id: Uuid,
     event: C::Event,
 ) -> Result<Delivered, ConsumeError> {
+    fault::passed_by(Point::ConsumerBeforeTransaction, C::NAME);
     let mut tx = db.begin().await?;
     if !inbox::claim(&mut tx, C::NAME, event_id).await? {
         return Ok(Delivered::Duplicate);
     }
     consumer.handle(&mut tx, event).await?;
+    fault::passed_by(Point::ConsumerBeforeCommit, C::NAME);
     tx.commit().await?;
+    fault::passed_by(Point::ConsumerAfterCommit, C::NAME);
     Ok(Delivered::Handled)
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     dead_letter::{self, Given},
+    fault::{self, Point},
     inbox,
     nats::headers::Envelope,
     telemetry,
@@ -111,7 +112,12 @@ async fn handle<C: Consumer>(
                     count::<C>("duplicate");
                 }
             }
-            acknowledge(message).await;
+            if deliveries == 1 && fault::redelivers() {
+                put_back(message, Duration::ZERO).await;
+            } else {
+                acknowledge(message).await;
+            }
+            fault::passed_by(Point::ConsumerAfterAck, C::NAME);
             After::Next
         }
         Err(failure) => match judge(&around.db, C::NAME, event_id, deliveries, failure).await {
