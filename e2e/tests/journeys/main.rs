@@ -5,6 +5,7 @@
 mod browse_and_buy;
 mod cancel_after_confirm;
 mod change_a_price;
+mod crash_points;
 mod decline;
 mod dependencies;
 mod forge_a_token;
