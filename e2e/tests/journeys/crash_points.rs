@@ -21,7 +21,7 @@ use passages::Passages;
 use scenario::{Cast, Scenario};
 
 /// How long the order may take after a crash on a busy machine.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_mins(1);
 
 /// How long the shop waits for somebody who may have died, in milliseconds:
 /// for an acknowledgement, or for the answer of a provider.
@@ -42,6 +42,9 @@ fn an_order_ends_well_wherever_a_process_crashes() {
         .await;
         let books = Books::of(&shop).await;
         let cast = Cast::of(&shop).await;
+        // What the opening has begun.
+        wait::until_it_is(RECOVERY, "what waits", &0, async || books.waiting().await).await;
+        passages.since(&passages.mark()).await;
 
         // What each process passes while nothing goes wrong.
         let mut cases: Vec<(Scenario, Process, String)> = Vec::new();

@@ -9,6 +9,7 @@ mod crash_points;
 mod decline;
 mod dependencies;
 mod forge_a_token;
+mod hot_item;
 mod last_item;
 mod look_at_anothers_order;
 mod order_twice;

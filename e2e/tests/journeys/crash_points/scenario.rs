@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use e2e::{
+    money::{cash, nanos, sum},
     person::{Person, order_of},
     shop::Shop,
     wait,
@@ -12,7 +13,6 @@ use e2e::{
 use proto::souk::{
     identity::v1::GetProfileRequest,
     order::v1::{CancelOrderRequest, GetOrderRequest, Order, OrderStatus},
-    payment::v1::LedgerBalance,
 };
 use uuid::Uuid;
 
@@ -159,7 +159,11 @@ impl<'a> Cast<'a> {
         let ledger = self.staff.ledger(order_id).await;
         assert_eq!(sum(&ledger), 0, "{ledger:?}");
         let kept = i128::from(entries.captures - entries.refunds);
-        assert_eq!(cash(&ledger), kept * order_total(&order), "{ledger:?}");
+        assert_eq!(
+            cash(&ledger),
+            kept * nanos(order.total.as_ref()),
+            "{ledger:?}"
+        );
         assert_eq!(sum(&self.staff.ledger("").await), 0);
     }
 
@@ -201,28 +205,4 @@ fn entries(payments: i64, captures: i64, refunds: i64, mails: i64) -> Entries {
         mails,
         waiting: 0,
     }
-}
-
-fn nanos(money: Option<&proto::souk::r#type::v1::Money>) -> i128 {
-    money.map_or(0, |money| {
-        i128::from(money.units) * 1_000_000_000 + i128::from(money.nanos)
-    })
-}
-
-fn order_total(order: &Order) -> i128 {
-    nanos(order.total.as_ref())
-}
-
-fn sum(balances: &[LedgerBalance]) -> i128 {
-    balances
-        .iter()
-        .map(|entry| nanos(entry.balance.as_ref()))
-        .sum()
-}
-
-fn cash(balances: &[LedgerBalance]) -> i128 {
-    let cash = balances
-        .iter()
-        .filter(|entry| entry.account == "cash_at_provider");
-    cash.map(|entry| nanos(entry.balance.as_ref())).sum()
 }
