@@ -14,6 +14,7 @@ up: ## Install what is missing, build, start everything, fill the shop
 
 test: ## Run every test: unit, services on real servers, end to end
 	@bin/setup
+	bin/faulty
 	cargo build --workspace --bins
 	exec bin/souk servers -- cargo test --workspace --no-fail-fast
 
@@ -21,6 +22,7 @@ lint: ## Check format, lints, contracts and offline query data
 	@bin/setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p svc-kit --features faults -- -D warnings
 	$(buf) lint proto
 	$(buf) format proto --diff --exit-code
 	bin/sqlx-offline --check

@@ -18,6 +18,7 @@ pub mod db;
 pub mod dead_letter;
 pub mod deadline;
 pub mod error;
+pub mod fault;
 pub mod id;
 pub mod inbox;
 pub mod job;

@@ -8,6 +8,7 @@ use svc_kit::{
     clock::Clock,
     db::Db,
     error::{Kind, ServiceError as _, StoreError},
+    fault::{self, Point},
     outbox,
 };
 use tracing::Span;
@@ -99,6 +100,8 @@ async fn write(
         }
     }
     events.put(&mut tx).await?;
+    fault::passed(Point::PlaceOrderBeforeCommit);
     tx.commit().await?;
+    fault::passed(Point::PlaceOrderAfterCommit);
     Ok(new)
 }

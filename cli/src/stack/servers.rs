@@ -165,7 +165,7 @@ impl Servers {
     /// # Errors
     /// When it runs, was never started, or does not come up.
     pub async fn start_again(&self, process: Process) -> anyhow::Result<()> {
-        self.crew.start_again(process).await
+        self.crew.start_again(process, &[]).await
     }
 
     /// Stops all in order.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use svc_kit::{error::StoreError, id::AccountId};
+use svc_kit::{error::StoreError, fault, id::AccountId};
 use uuid::Uuid;
 
 use super::{LEASE, count, money, read};
@@ -182,7 +182,7 @@ pub async fn claim_due(
              refunded_minor, failure_reason, attempts, last_charge_time, create_time,
              payment_token, trace_parent, due.charge AS "charge!""#,
         now,
-        now + LEASE,
+        now + fault::patience(LEASE),
     )
     .fetch_optional(tx)
     .await?;

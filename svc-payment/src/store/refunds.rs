@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use svc_kit::error::StoreError;
+use svc_kit::{error::StoreError, fault};
 use uuid::Uuid;
 
 use super::{LEASE, count, money, read};
@@ -100,7 +100,7 @@ pub async fn claim_due(
          RETURNING refunds.id, payment_id, order_id, status, currency, amount_minor, attempts,
              trace_parent, due.refund AS "refund!""#,
         now,
-        now + LEASE,
+        now + fault::patience(LEASE),
     )
     .fetch_optional(tx)
     .await?;
