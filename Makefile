@@ -22,7 +22,7 @@ lint: ## Check format, lints, contracts and offline query data
 	@bin/setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy -p svc-kit --features faults -- -D warnings
+	cargo clippy --workspace --features svc-kit/faults -- -D warnings
 	$(buf) lint proto
 	$(buf) format proto --diff --exit-code
 	bin/sqlx-offline --check
