@@ -12,6 +12,7 @@ use crate::{
         placement::{Placement, Refused},
     },
     product::Item,
+    purchase,
     store::{
         carts::TAKEN_LIFE,
         orders::{self, Inserted},
@@ -44,7 +45,8 @@ impl PlaceOrder {
 ///
 /// # Errors
 /// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
-/// changed or the request id was used for something else, `Contended` when
+/// changed, a purchase limit is exceeded or the request id was used for
+/// something else, `Contended` when
 /// another request has just ordered the cart, `Unavailable` when svc-catalog is
 /// away.
 #[tracing::instrument(name = "order.place_order", skip_all)]
@@ -100,6 +102,7 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
             return Err(Error::CartAlreadyOrdered);
         }
     }
+    purchase::claim(&mut tx, &order, &purchase::limited(&order, &offers)).await?;
     outbox::put(&mut tx, &order.placed(), &app.clock).await?;
     tx.commit().await.map_err(StoreError::from)?;
 

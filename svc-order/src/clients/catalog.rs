@@ -97,6 +97,7 @@ fn offer(product: Product) -> Result<(ProductId, Offer), CatalogError> {
         Offer {
             title: product.title,
             price,
+            purchase_limit: product.purchase_limit,
         },
     ))
 }
