@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod auth;
 mod backoff;
+pub mod breaker;
 pub mod broadcast;
 pub mod caller;
 pub mod client;
