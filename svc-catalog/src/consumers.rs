@@ -3,12 +3,14 @@
 mod order_cancelled;
 mod order_confirmed;
 mod order_placed;
+mod order_returned;
 mod product_changed_cache;
 mod product_changed_search;
 
 pub use order_cancelled::OnOrderCancelled;
 pub use order_confirmed::OnOrderConfirmed;
 pub use order_placed::OnOrderPlaced;
+pub use order_returned::OnOrderReturned;
 pub use product_changed_cache::OnProductChangedCache;
 pub use product_changed_search::OnProductChangedSearch;
 

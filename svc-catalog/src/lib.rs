@@ -34,6 +34,7 @@ pub mod commit_stock;
 pub mod release_stock;
 pub mod repair_cache;
 pub mod reserve_stock;
+pub mod restock;
 
 // What they share.
 pub mod announce;

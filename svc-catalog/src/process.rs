@@ -23,7 +23,7 @@ use crate::{
     cache::ProductCache,
     config::Config,
     consumers::{
-        OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced, OnProductChangedCache,
+        OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced, OnOrderReturned, OnProductChangedCache,
         OnProductChangedSearch,
     },
     grpc::CatalogGrpc,
@@ -125,6 +125,7 @@ impl Process {
             .add(OnOrderPlaced { app: app.clone() })
             .add(OnOrderCancelled { app: app.clone() })
             .add(OnOrderConfirmed { app: app.clone() })
+            .add(OnOrderReturned { app: app.clone() })
             .add(OnProductChangedCache { app: app.clone() });
         if indexer.is_some() {
             consumers = consumers.add(OnProductChangedSearch { app: app.clone() });

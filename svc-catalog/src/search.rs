@@ -4,18 +4,17 @@
 //! An engine answers ids; the products themselves are read from the database,
 //! so that a price in a list of results is never the index's.
 
-mod breaker;
 mod fallback;
 mod indexer;
 mod meilisearch;
 mod postgres;
 mod spelling;
 
-pub use breaker::Breaker;
 pub use fallback::WithFallback;
 pub use indexer::Indexer;
 pub use meilisearch::{Meilisearch, MeilisearchConfig, MeilisearchEngine};
 pub use postgres::PostgresEngine;
+pub use svc_kit::breaker::Breaker;
 
 use svc_kit::{
     error::{Kind, ServiceError, StoreError},

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod auth;
 pub mod backoff;
 pub mod batcher;
+pub mod breaker;
 pub mod broadcast;
 pub mod caller;
 pub mod client;

@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod placement;
 #[cfg(test)]
 mod properties;
+pub mod returns;
 
 svc_kit::id!(
     /// An order.
@@ -188,10 +189,13 @@ pub struct Line {
     pub quantity: i32,
     /// What one cost.
     pub unit_price: Money,
+    /// How many of them came back.
+    pub returned: i32,
 }
 
 /// What a customer has bought. Everything above `status` stays as it was
-/// placed; the rest is changed by [`lifecycle`] alone.
+/// placed; the rest, and what came back, is changed by
+/// [`lifecycle`] and [`returns`] alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Its name.
@@ -218,8 +222,12 @@ pub struct Order {
     pub payment_id: Option<PaymentId>,
     /// Money was taken for it, be it too late.
     pub paid: bool,
-    /// The money was given back.
+    /// All of the money was given back.
     pub refunded: bool,
+    /// How much of it was given back.
+    pub refunded_total: Money,
+    /// How much is promised for returns and was not given back yet.
+    pub owed: Money,
     /// Known when it is cancelled.
     pub cancel_reason: Option<CancelReason>,
     /// Known when it is shipped.

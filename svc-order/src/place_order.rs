@@ -14,6 +14,7 @@ use crate::{
         placement::{Placement, Refused},
     },
     product::Item,
+    purchase,
     store::{
         carts::TAKEN_LIFE,
         orders::{self, Elder},
@@ -46,7 +47,8 @@ impl PlaceOrder {
 ///
 /// # Errors
 /// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
-/// changed or the request id was used for something else, `Contended` when
+/// changed, a purchase limit is exceeded or the request id was used for
+/// something else, `Contended` when
 /// another request has just ordered the cart, `Unavailable` when svc-catalog is
 /// away.
 #[tracing::instrument(name = "order.place_order", skip_all)]
@@ -89,8 +91,9 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     };
     let order = Order::place(placement, &items, &offers, &app.rules, app.clock.now())?;
 
+    let limited = purchase::limited(&order, &offers);
     let order = Arc::new(order);
-    if !app.placing.write(&order).await? {
+    if !app.placing.write(&order, &limited).await? {
         let mut db = app.db.writer().acquire().await.map_err(StoreError::from)?;
         return match orders::elder(&mut db, &order).await? {
             Elder::SameRequest(earlier) => same_request(earlier, command),

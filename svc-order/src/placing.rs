@@ -1,5 +1,7 @@
 //! Writes new orders. Those that come at the same moment share one transaction,
-//! and its one wait for the disk; each is announced within its own trace.
+//! and its one wait for the disk; each is announced within its own trace. An
+//! order of a product with a purchase limit has to wait for its account's turn,
+//! so it has a transaction of its own.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -16,6 +18,7 @@ use tracing::Span;
 use crate::{
     error::Error,
     order::{Order, OrderId},
+    purchase::{self, Limited},
     store::orders,
 };
 
@@ -31,28 +34,51 @@ type Outcome = Result<bool, Arc<StoreError>>;
 
 /// Writes new orders. Cheap to clone.
 #[derive(Clone)]
-pub struct Placing(Batcher<(Arc<Order>, Span), Outcome>);
+pub struct Placing {
+    db: Db,
+    clock: Clock,
+    together: Batcher<(Arc<Order>, Span), Outcome>,
+}
 
 impl Placing {
     /// Into this database.
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self(Batcher::new(LIMITS, move |orders| {
-            let (db, clock) = (db.clone(), clock.clone());
+        let (our_db, our_clock) = (db.clone(), clock.clone());
+        let together = Batcher::new(LIMITS, move |orders| {
+            let (db, clock) = (our_db.clone(), our_clock.clone());
             Box::pin(async move { write_all(&db, &clock, orders).await })
-        }))
+        });
+        Self {
+            db,
+            clock,
+            together,
+        }
     }
 
     /// Writes and announces an order, unless its request or its cart was
     /// ordered before: then it is false.
     ///
     /// # Errors
-    /// When the database is away, or too many orders wait for it.
-    pub async fn write(&self, order: &Arc<Order>) -> Result<bool, Error> {
-        let new = self
-            .0
-            .submit((Arc::clone(order), Span::current()))
-            .await??;
-        Ok(new)
+    /// `PURCHASE_LIMIT_EXCEEDED`, when the database is away, or when too many
+    /// orders wait for it.
+    pub async fn write(&self, order: &Arc<Order>, limited: &[Limited]) -> Result<bool, Error> {
+        if !limited.is_empty() {
+            return self.write_limited(order, limited).await;
+        }
+        let item = (Arc::clone(order), Span::current());
+        Ok(self.together.submit(item).await??)
+    }
+
+    async fn write_limited(&self, order: &Arc<Order>, limited: &[Limited]) -> Result<bool, Error> {
+        let mut tx = self.db.begin().await?;
+        let new = orders::insert_all(&mut tx, std::slice::from_ref(order)).await?;
+        if new.is_empty() {
+            return Ok(false);
+        }
+        purchase::claim(&mut tx, order, limited).await?;
+        outbox::put(&mut tx, &order.placed(), &self.clock).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(true)
     }
 }
 

@@ -7,7 +7,9 @@ use chrono::DateTime;
 use prost::Message as _;
 use proto::souk::{
     catalog::v1::{self as pb, catalog_service_client::CatalogServiceClient},
-    event::v1::{OrderCancelled, OrderConfirmed, OrderPlaced, OrderedLine, ProductChanged},
+    event::v1::{
+        OrderCancelled, OrderConfirmed, OrderPlaced, OrderReturned, OrderedLine, ProductChanged,
+    },
     r#type::v1::Money,
 };
 use sqlx::{Executor as _, PgPool, Row as _};
@@ -15,7 +17,7 @@ use svc_catalog::{
     MIGRATIONS,
     app::App,
     cache::ProductCache,
-    consumers::{OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced},
+    consumers::{OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced, OnOrderReturned},
     grpc::CatalogGrpc,
     product::ProductId,
     search::{PostgresEngine, Search},
@@ -244,6 +246,24 @@ impl Shop {
             ..OrderConfirmed::default()
         };
         let consumer = OnOrderConfirmed {
+            app: self.app.clone(),
+        };
+        deliver(&self.app.db, &consumer, new_id(), event).await
+    }
+
+    /// What of an order came back whole, under the name of a return.
+    pub(crate) async fn returned(
+        &self,
+        return_id: Uuid,
+        came_back: &Order,
+    ) -> Result<Delivered, ConsumeError> {
+        let event = OrderReturned {
+            order_id: came_back.id.to_string(),
+            return_id: return_id.to_string(),
+            restocked: came_back.lines.clone(),
+            ..OrderReturned::default()
+        };
+        let consumer = OnOrderReturned {
             app: self.app.clone(),
         };
         deliver(&self.app.db, &consumer, new_id(), event).await

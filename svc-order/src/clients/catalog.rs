@@ -125,6 +125,7 @@ fn offer(product: Product) -> Result<(ProductId, Offer), CatalogError> {
         Offer {
             title: product.title,
             price,
+            purchase_limit: product.purchase_limit,
         },
     ))
 }

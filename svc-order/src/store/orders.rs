@@ -26,7 +26,8 @@ macro_rules! select_orders {
         sqlx::query_as!(
             Row,
             "SELECT account_id, id, request_id, request_fingerprint, cart_id, cart_version, status,
-                    currency, total_minor, payment_token, payment_id, paid, refunded, shipping_address, cancel_reason, carrier,
+                    currency, total_minor, payment_token, payment_id, paid, refunded, refunded_minor,
+                    owed_minor, shipping_address, cancel_reason, carrier,
                     tracking_code, announcements, next_check_at, version, created_at, updated_at
              FROM orders " + $tail
             $(, $argument)*
@@ -267,7 +268,8 @@ pub async fn save(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError
              UPDATE orders
              SET status = $3, payment_token = $4, payment_id = $5, paid = $6, refunded = $7,
                  cancel_reason = $8, carrier = $9, tracking_code = $10, announcements = $11,
-                 next_check_at = $12, version = $13, updated_at = $14
+                 next_check_at = $12, version = $13, updated_at = $14, refunded_minor = $16,
+                 owed_minor = $17
              WHERE account_id = $1 AND id = $2
              RETURNING account_id, id
          ), noted AS (
@@ -290,8 +292,34 @@ pub async fn save(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError
         order.version,
         order.updated_at,
         CHANNEL,
+        order.refunded_total.minor,
+        order.owed.minor,
     )
     .fetch_one(tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes how many of its lines came back, of an order whose row is held.
+///
+/// # Errors
+/// When the database is away.
+pub async fn save_returned(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError> {
+    let (products, returned): (Vec<Uuid>, Vec<i32>) = order
+        .lines
+        .iter()
+        .map(|line| (line.product_id.0, line.returned))
+        .unzip();
+    sqlx::query!(
+        "UPDATE order_lines SET returned_quantity = now.returned_quantity
+         FROM unnest($3::uuid[], $4::int[]) AS now (product_id, returned_quantity)
+         WHERE account_id = $1 AND order_id = $2 AND order_lines.product_id = now.product_id",
+        order.account_id.0,
+        order.id.0,
+        &products,
+        &returned,
+    )
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -392,7 +420,8 @@ async fn lines(
 ) -> Result<Vec<LineRow>, StoreError> {
     Ok(sqlx::query_as!(
         LineRow,
-        "SELECT order_id, product_id, title, quantity, unit_price_minor FROM order_lines
+        "SELECT order_id, product_id, title, quantity, unit_price_minor, returned_quantity
+         FROM order_lines
          WHERE account_id = $1 AND order_id = ANY($2) ORDER BY order_id, position",
         account,
         orders

@@ -47,6 +47,12 @@ impl Breaker {
         }
     }
 
+    /// Whether somebody should be asked instead. Unlike [`Self::admits`] it lets
+    /// nobody through.
+    pub fn is_open(&self) -> bool {
+        self.state().open_until.is_some()
+    }
+
     /// It answered.
     pub fn succeeded(&self) {
         *self.state() = State::default();
@@ -80,12 +86,14 @@ mod tests {
         assert!(breaker.admits());
         assert!(breaker.failed());
         assert!(!breaker.admits());
+        assert!(breaker.is_open());
 
         tokio::time::advance(Duration::from_secs(11)).await;
         assert!(breaker.admits());
         assert!(!breaker.admits());
 
         breaker.succeeded();
+        assert!(!breaker.is_open());
         assert!(breaker.admits());
         assert!(!breaker.failed());
     }
