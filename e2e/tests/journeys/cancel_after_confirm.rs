@@ -24,7 +24,7 @@ fn a_confirmed_order_that_is_cancelled_is_refunded_and_the_books_balance() {
         customer.sees(&placed.id, OrderStatus::Confirmed).await;
         let paid = staff.ledger(&placed.id).await;
         assert_eq!(sum(&paid), 0);
-        assert_eq!(cash(&paid), nanos(placed.total.as_ref()));
+        assert_eq!(cash(&paid), nanos(placed.total.as_ref()) - FEE);
 
         customer
             .orders()
@@ -44,7 +44,7 @@ fn a_confirmed_order_that_is_cancelled_is_refunded_and_the_books_balance() {
         );
         let refunded = staff.ledger(&placed.id).await;
         assert_eq!(sum(&refunded), 0);
-        assert_eq!(cash(&refunded), 0);
+        assert_eq!(cash(&refunded), -FEE, "the provider keeps its fee");
         wait::eventually("the stock to be back", async || {
             let stock = staff.stock(&product.id).await;
             ((stock.on_hand, stock.reserved) == (5, 0)).then_some(())

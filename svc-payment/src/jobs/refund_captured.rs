@@ -1,4 +1,4 @@
-//! Gives back what was captured for orders that were cancelled.
+//! Gives back what was captured and is not wanted, or not wanted whole.
 
 use svc_kit::{
     fault::{self, Point},
