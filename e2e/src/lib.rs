@@ -6,7 +6,8 @@
 pub mod person;
 pub mod shop;
 pub mod wait;
-pub mod wire;
+
+pub use souk::wire;
 
 use std::sync::LazyLock;
 

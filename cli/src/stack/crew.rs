@@ -104,6 +104,15 @@ impl Crew {
 
     /// Starts a process that has ended once more, with its log going on.
     pub(crate) async fn start_again(&self, process: Process) -> anyhow::Result<()> {
+        self.start_again_with(process, &[]).await
+    }
+
+    /// The same, with more environment this once.
+    pub(crate) async fn start_again_with(
+        &self,
+        process: Process,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let plan = {
             let members = self.members();
             let member = members
@@ -114,7 +123,15 @@ impl Crew {
             }
             member.plan.clone()
         };
-        self.bring_up(process, plan).await
+        let mut once = plan.clone();
+        for (name, value) in environment {
+            once.launch = once.launch.env(*name, *value);
+        }
+        let up = self.bring_up(process, once).await;
+        if let Some(member) = self.members().get_mut(&process) {
+            member.plan = plan;
+        }
+        up
     }
 
     /// Asks a process to finish, and comes back when it has.

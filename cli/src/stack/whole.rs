@@ -239,6 +239,18 @@ impl Stack {
         self.servers.start_again(process).await
     }
 
+    /// The same, with more environment this once.
+    ///
+    /// # Errors
+    /// When it runs, was never started, or does not come up.
+    pub async fn start_again_with(
+        &self,
+        process: Process,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        self.servers.start_again_with(process, environment).await
+    }
+
     /// The processes that ended though nobody asked them to.
     pub fn deaths(&self) -> Vec<Death> {
         let crew = self.servers.crew();
