@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use souk::commands::{bench_orders, import, servers, token, up};
+use souk::commands::{bench_orders, events, import, servers, token, up};
 
-/// Runs and feeds a local Souk.
+/// Runs, feeds and tries a local Souk.
 #[derive(Debug, Parser)]
 #[command(name = "souk", version, about)]
 struct Arguments {
@@ -18,6 +18,7 @@ enum Command {
     Up(up::Up),
     Servers(servers::RunWithServers),
     Import(import::ImportFile),
+    Events(events::Events),
     Token(token::Token),
     BenchOrders(bench_orders::BenchOrders),
 }
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             Command::Up(up) => up.run().await,
             Command::Servers(servers) => servers.run().await,
             Command::Import(import) => import.run().await,
+            Command::Events(events) => events.run().await,
             Command::Token(token) => token.run().await,
             Command::BenchOrders(bench) => bench.run().await,
         }

@@ -7,7 +7,8 @@ pub mod money;
 pub mod person;
 pub mod shop;
 pub mod wait;
-pub mod wire;
+
+pub use souk::wire;
 
 use std::sync::LazyLock;
 

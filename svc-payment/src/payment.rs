@@ -299,12 +299,10 @@ impl Payment {
                 receipt,
                 refund: order_cancelled,
             },
-            (Status::Failed | Status::Cancelled, FoundCharge::Captured(receipt)) => {
-                Next::Capture {
-                    receipt,
-                    refund: true,
-                }
-            }
+            (Status::Failed | Status::Cancelled, FoundCharge::Captured(receipt)) => Next::Capture {
+                receipt,
+                refund: true,
+            },
             (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
             (Status::Requested, FoundCharge::Voided) if order_cancelled => Next::Cancel,
             // It was let go without us: held for too long, or by hand.

@@ -131,8 +131,7 @@ fn no_answer_is_read_as_another_one() {
         let holds = match payment(status, 2).answered(attempt, answer, cancelled, at(now)) {
             // Money that was taken and is not wanted always goes back.
             Next::Capture { receipt: _, refund } => {
-                answer == captured()
-                    && refund == (cancelled || status != Status::Requested)
+                answer == captured() && refund == (cancelled || status != Status::Requested)
             }
             Next::Fail(_) => {
                 matches!(answer, FoundCharge::Declined(_))

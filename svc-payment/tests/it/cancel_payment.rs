@@ -128,9 +128,7 @@ async fn money_that_arrives_after_the_payment_was_given_up_goes_back(pool: PgPoo
 
     let captured = FoundCharge::Captured(receipt());
     assert_eq!(ask(&shop.app, &late).await, captured);
-    conclude(&shop.app, &late, captured)
-        .await
-        .unwrap();
+    conclude(&shop.app, &late, captured).await.unwrap();
     shop.drain().await;
 
     assert_eq!(shop.status(&request).await, Status::Refunded);

@@ -364,6 +364,8 @@ impl OrderService for Play {
         cancel_order(CancelOrderRequest) -> Order;
         ship_order(ShipOrderRequest) -> Order;
         deliver_order(DeliverOrderRequest) -> Order;
+        return_order(ReturnOrderRequest) -> OrderReturn;
+        list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
     }
 }
 
