@@ -12,6 +12,9 @@ use proto::souk::{
     payment::v1::PaymentStatus,
 };
 
+/// What the sandbox keeps of 42.50, in billionths.
+const FEE: i128 = 840_000_000;
+
 #[test]
 fn a_confirmed_order_that_is_cancelled_is_refunded_and_the_books_balance() {
     journey(async {
