@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 buf := .souk/tools/venv/bin/buf
 
-.PHONY: up test lint bench clean help
+.PHONY: up test lint bench load clean help
 
 up: ## Install what is missing, build, start everything, fill the shop
 	@bin/setup
@@ -28,6 +28,11 @@ lint: ## Check format, lints, contracts and offline query data
 bench: ## Run the benchmarks
 	@bin/setup
 	cargo bench --workspace
+
+load: ## Load a shop of its own and audit its books: make load ARGS="--faults all"
+	@bin/setup
+	cargo build --release --workspace --bins
+	SOUK_HOME="$$PWD" exec "$${CARGO_TARGET_DIR:-target}/release/souk" load $(ARGS)
 
 clean: ## Remove what was built, the tools and all data of the local stack
 	cargo clean

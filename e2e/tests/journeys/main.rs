@@ -9,6 +9,7 @@ mod decline;
 mod dependencies;
 mod forge_a_token;
 mod last_item;
+mod load_and_audit;
 mod look_at_anothers_order;
 mod order_twice;
 mod outages;
