@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 buf := .souk/tools/venv/bin/buf
 
-.PHONY: up test lint bench bench-orders clean help
+.PHONY: up test lint bench bench-orders load clean help
 
 up: ## Install what is missing, build, start everything, fill the shop
 	@bin/setup
@@ -34,7 +34,12 @@ bench: ## Run the benchmarks
 bench-orders: ## Measure orders side by side with pgbench
 	@bin/setup
 	cargo build --release --workspace --bins
-	exec "$${CARGO_TARGET_DIR:-target}/release/souk" bench-orders
+	SOUK_HOME="$$PWD" exec "$${CARGO_TARGET_DIR:-target}/release/souk" bench-orders
+
+load: ## Load a shop of its own and audit its books: make load ARGS="--faults all"
+	@bin/setup
+	cargo build --release --workspace --bins
+	SOUK_HOME="$$PWD" exec "$${CARGO_TARGET_DIR:-target}/release/souk" load $(ARGS)
 
 clean: ## Remove what was built, the tools and all data of the local stack
 	cargo clean

@@ -1,9 +1,10 @@
 //! The commands: what they are called with, what they print and what they
-//! exit with. The work itself is in `stack`, `import` and `events`.
+//! exit with. The work itself is in `stack`, `import`, `events` and `load`.
 
 pub mod bench_orders;
 pub mod events;
 pub mod import;
+pub mod load;
 pub mod servers;
 pub mod token;
 pub mod up;

@@ -1,6 +1,7 @@
 //! The `souk` command as a library: the local stack, which the end-to-end
-//! tests use too, the import, and the events that were given up. It starts the
-//! built binaries and talks to them through the contracts only; it must never
+//! tests use too, the import, the events that were given up, and the load with
+//! its judge. It starts the built binaries and talks to them through the
+//! contracts; the judge alone reads what they have written. It must never
 //! depend on a service's code.
 
 pub mod bench;
@@ -8,6 +9,7 @@ pub mod checkout;
 pub mod commands;
 pub mod events;
 pub mod import;
+pub mod load;
 pub mod shop;
 pub mod stack;
 pub mod wire;

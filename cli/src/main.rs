@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use souk::commands::{bench_orders, events, import, servers, token, up};
+use souk::commands::{bench_orders, events, import, load, servers, token, up};
 
 /// Runs, feeds and tries a local Souk.
 #[derive(Debug, Parser)]
@@ -19,6 +19,7 @@ enum Command {
     Servers(servers::RunWithServers),
     Import(import::ImportFile),
     Events(events::Events),
+    Load(load::Load),
     Token(token::Token),
     BenchOrders(bench_orders::BenchOrders),
 }
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             Command::Servers(servers) => servers.run().await,
             Command::Import(import) => import.run().await,
             Command::Events(events) => events.run().await,
+            Command::Load(load) => load.run().await,
             Command::Token(token) => token.run().await,
             Command::BenchOrders(bench) => bench.run().await,
         }

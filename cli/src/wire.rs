@@ -1,5 +1,7 @@
 //! The two ways in: native gRPC and gRPC-web, both over TLS through the edge.
 
+use std::{error::Error, fmt};
+
 use anyhow::Context as _;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use rustls::{
@@ -18,7 +20,30 @@ use tonic_web::GrpcWebClientLayer;
 use tower::{ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
 
 /// A connection to the edge that every generated client can use.
-pub type Wire = BoxCloneSyncService<Request<Body>, Response<Body>, StdError>;
+pub type Wire = BoxCloneSyncService<Request<Body>, Response<Body>, WireError>;
+
+/// Why there was no answer. A type of its own: with a bare box the compiler does
+/// not see that a call by a generated client may move between threads.
+#[derive(Debug)]
+pub struct WireError(StdError);
+
+impl WireError {
+    fn new(error: impl Into<StdError>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for WireError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
 
 /// How a person talks to the edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +73,7 @@ fn grpc(url: &str, ca_pem: &str) -> anyhow::Result<Wire> {
     let channel = Endpoint::from_shared(url.to_owned())?
         .tls_config(tls)?
         .connect_lazy();
-    Ok(BoxCloneSyncService::new(channel.map_err(Into::into)))
+    Ok(BoxCloneSyncService::new(channel.map_err(WireError::new)))
 }
 
 fn grpc_web(url: &str, ca_pem: &str) -> anyhow::Result<Wire> {
@@ -72,7 +97,7 @@ fn grpc_web(url: &str, ca_pem: &str) -> anyhow::Result<Wire> {
         .service(client);
     let web = web
         .map_response(|response: Response<_>| response.map(Body::new))
-        .map_err(Into::into);
+        .map_err(WireError::new);
     Ok(BoxCloneSyncService::new(web))
 }
 

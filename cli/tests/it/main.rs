@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod events;
+mod judge;
 mod processes;
 mod servers;
 mod supervision;

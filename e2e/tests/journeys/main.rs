@@ -11,6 +11,7 @@ mod dependencies;
 mod forge_a_token;
 mod hot_item;
 mod last_item;
+mod load_and_audit;
 mod look_at_anothers_order;
 mod order_twice;
 mod outages;
