@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 buf := .souk/tools/venv/bin/buf
 
-.PHONY: up test lint bench clean help
+.PHONY: up test lint bench bench-orders clean help
 
 up: ## Install what is missing, build, start everything, fill the shop
 	@bin/setup
@@ -31,9 +31,14 @@ bench: ## Run the benchmarks
 	@bin/setup
 	cargo bench --workspace
 
+bench-orders: ## Measure orders side by side with pgbench
+	@bin/setup
+	cargo build --release --workspace --bins
+	exec "$${CARGO_TARGET_DIR:-target}/release/souk" bench-orders
+
 clean: ## Remove what was built, the tools and all data of the local stack
 	cargo clean
 	rm -rf .souk
 
 help: ## Show this
-	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\): ## \(.*\)/  make \1\t\2/p' Makefile

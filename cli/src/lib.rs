@@ -2,6 +2,7 @@
 //! tests use too, and the import. It starts the built binaries and talks to
 //! them through the contracts only; it must never depend on a service's code.
 
+pub mod bench;
 pub mod checkout;
 pub mod commands;
 pub mod import;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use souk::commands::{import, servers, token, up};
+use souk::commands::{bench_orders, import, servers, token, up};
 
 /// Runs and feeds a local Souk.
 #[derive(Debug, Parser)]
@@ -19,6 +19,7 @@ enum Command {
     Servers(servers::RunWithServers),
     Import(import::ImportFile),
     Token(token::Token),
+    BenchOrders(bench_orders::BenchOrders),
 }
 
 /// What a command that could not do its work at all exits with.
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             Command::Servers(servers) => servers.run().await,
             Command::Import(import) => import.run().await,
             Command::Token(token) => token.run().await,
+            Command::BenchOrders(bench) => bench.run().await,
         }
     });
     // A thread that still reads a slow file must not keep us.

@@ -15,11 +15,18 @@ pub use product_changed_search::OnProductChangedSearch;
 use proto::souk::event::v1::OrderedLine;
 use svc_kit::consumer::ConsumeError;
 
-use crate::reservation::{Lines, OrderId};
+use crate::reservation::{Lines, OrderId, Wanted};
 
 fn order_id(text: &str) -> Result<OrderId, ConsumeError> {
     text.parse()
         .map_err(|_| ConsumeError::reject("the order id is no UUID"))
+}
+
+fn wanted(order: &str, of: &[OrderedLine]) -> Result<Wanted, ConsumeError> {
+    Ok(Wanted {
+        order_id: order_id(order)?,
+        lines: lines(of)?,
+    })
 }
 
 fn lines(lines: &[OrderedLine]) -> Result<Lines, ConsumeError> {

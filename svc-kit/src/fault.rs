@@ -62,9 +62,18 @@ points! {
     ConsumerAfterCommit = "consumer.after_commit",
     /// The acknowledgement is on its way; a crash may or may not lose it.
     ConsumerAfterAck = "consumer.after_ack",
-    /// An order is written, and not committed.
+    /// A consumer has several messages for one transaction, which is not open
+    /// yet. Named with the consumer, as are the next three.
+    BatchBeforeTransaction = "batch.before_transaction",
+    /// Their handler is done.
+    BatchBeforeCommit = "batch.before_commit",
+    /// What it did is committed, and none of them is acknowledged.
+    BatchAfterCommit = "batch.after_commit",
+    /// The acknowledgements are on their way.
+    BatchAfterAck = "batch.after_ack",
+    /// Orders are written, and not committed.
     PlaceOrderBeforeCommit = "place_order.before_commit",
-    /// An order is committed, and nobody has the answer.
+    /// Orders are committed, and nobody has the answer.
     PlaceOrderAfterCommit = "place_order.after_commit",
     /// The attempt to charge is recorded; the provider knows nothing.
     ChargeBeforeProvider = "charge.before_provider",

@@ -7,7 +7,8 @@
 
 pub mod admin;
 pub mod auth;
-mod backoff;
+pub mod backoff;
+pub mod batcher;
 pub mod broadcast;
 pub mod caller;
 pub mod client;

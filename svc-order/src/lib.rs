@@ -18,6 +18,7 @@ pub mod hub;
 pub mod jobs;
 pub mod metrics;
 pub mod order;
+pub mod placing;
 pub mod product;
 pub mod store;
 pub mod watch;

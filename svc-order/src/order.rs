@@ -105,6 +105,11 @@ impl CancelReason {
         Self("CHECKOUT_TIMEOUT".to_owned())
     }
 
+    /// Its stock was reserved for too long.
+    pub fn reservation_expired() -> Self {
+        Self("RESERVATION_EXPIRED".to_owned())
+    }
+
     /// A reason that a neighbour gave, or `otherwise` when that is none.
     pub fn given(reason: &str, otherwise: &'static str) -> Self {
         let upper_snake = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';

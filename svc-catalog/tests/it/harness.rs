@@ -22,7 +22,7 @@ use svc_catalog::{
 };
 use svc_kit::{
     clock::Clock,
-    consumer::{ConsumeError, Delivered, deliver},
+    consumer::{ConsumeError, Consumer as _, Delivered, Heard, deliver},
     testing,
 };
 use tokio::{net::TcpListener, sync::Notify};
@@ -187,6 +187,26 @@ impl Shop {
 
     pub(crate) async fn placed(&self, order: &Order) -> Result<Delivered, ConsumeError> {
         self.placed_as(order, new_id()).await
+    }
+
+    /// All of them in one transaction, as a batch that waited.
+    pub(crate) async fn placed_together(&self, orders: &[Order]) {
+        let events = orders.iter().map(|order| {
+            Heard::here(OrderPlaced {
+                order_id: order.id.to_string(),
+                lines: order.lines.clone(),
+                ..OrderPlaced::default()
+            })
+        });
+        let consumer = OnOrderPlaced {
+            app: self.app.clone(),
+        };
+        let mut tx = self.app.db.begin().await.unwrap();
+        consumer
+            .handle_all(&mut tx, events.collect())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn placed_as(

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Consumer, HANDLE_TIMEOUT,
+    batch::process_all,
     message::{After, process, put_back},
     metrics, pull,
 };
@@ -102,7 +103,8 @@ async fn consume<C: Consumer>(
         }
         let batch = pull::next(&durable, &mut connections, shutdown).await?;
         *handled += batch.len() as u64;
-        if let Some(pause) = work_off(around, consumer, batch).await {
+        let left = process_all(around, consumer, batch).await;
+        if let Some(pause) = work_off(around, consumer, left).await {
             tokio::select! {
                 () = shutdown.stopped() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -112,8 +114,8 @@ async fn consume<C: Consumer>(
     Ok(())
 }
 
-/// Handles a batch: an aggregate's messages one after the other, aggregates
-/// beside each other. Says how long to wait if nothing can be handled now.
+/// Handles messages one by one: an aggregate's messages after each other,
+/// aggregates beside each other. Says how long to wait if nothing can be handled now.
 async fn work_off<C: Consumer>(
     around: &Surroundings,
     consumer: &C,

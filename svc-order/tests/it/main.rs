@@ -20,6 +20,7 @@ mod payment_failed;
 mod payment_refunded;
 mod place_order;
 mod place_order_of_cart;
+mod reservation_overdue;
 mod resume_checkouts;
 mod set_cart_item;
 mod ship_order;

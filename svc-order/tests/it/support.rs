@@ -26,7 +26,8 @@ use svc_order::{
     app::App,
     checkout::CheckoutRules,
     consumers::{
-        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnStockRejected, OnStockReserved,
+        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnReservationOverdue,
+        OnStockRejected, OnStockReserved,
     },
     error::Error,
     get_order::get_order,
@@ -174,6 +175,14 @@ impl Shop {
             order_id: id.to_string(),
         };
         self.deliver(&OnStockReserved::new(&self.app), event).await
+    }
+
+    pub(crate) async fn reservation_overdue(&self, id: OrderId) -> Result<Delivered, ConsumeError> {
+        let event = event::ReservationOverdue {
+            order_id: id.to_string(),
+        };
+        self.deliver(&OnReservationOverdue::new(&self.app), event)
+            .await
     }
 
     pub(crate) async fn stock_rejected(&self, id: OrderId) -> Result<Delivered, ConsumeError> {
