@@ -1,5 +1,5 @@
 //! Faults on purpose, for tests: a process can be told to crash at a [`Point`],
-//! to forget what it has handled, or to hear of it again.
+//! to forget what it has handled, to hear of it again, or to lose what it says.
 //!
 //! Only builds with the feature `faults` listen; in all others every function
 //! here is empty, and the variables mean nothing. The variables:
@@ -12,12 +12,13 @@
 //! | `SOUK_FAULT_PATIENCE_MS` | the longest that somebody who may have died is waited for |
 //! | `SOUK_FAULT_SKIP_INBOX` | `1`: every event counts as new |
 //! | `SOUK_FAULT_REDELIVER` | every so many messages, one that was handled is not acknowledged but asked for again |
+//! | `SOUK_FAULT_LOSE` | every so many events, the relay deletes one that it has not published: for the judges of a run, who must notice |
 
 #[cfg(feature = "faults")]
 mod armed;
 
 #[cfg(feature = "faults")]
-pub(crate) use armed::{arm, redelivers, skips_inbox};
+pub(crate) use armed::{arm, loses, redelivers, skips_inbox};
 #[cfg(feature = "faults")]
 pub use armed::{passed, passed_by, patience};
 
@@ -122,9 +123,14 @@ mod unarmed {
     pub(crate) const fn redelivers() -> bool {
         false
     }
+
+    #[inline]
+    pub(crate) const fn loses() -> bool {
+        false
+    }
 }
 
 #[cfg(not(feature = "faults"))]
-pub use unarmed::{passed, passed_by, patience};
+pub(crate) use unarmed::{loses, redelivers, skips_inbox};
 #[cfg(not(feature = "faults"))]
-pub(crate) use unarmed::{redelivers, skips_inbox};
+pub use unarmed::{passed, passed_by, patience};

@@ -3,9 +3,9 @@
 //! as if nothing had happened: charged once or not at all, told once, the stock
 //! right and the books balanced.
 
-mod books;
-mod passages;
-mod scenario;
+pub(crate) mod books;
+pub(crate) mod passages;
+pub(crate) mod scenario;
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{journey, shop::Shop, wait, wire::Protocol};
+use e2e::{journey, shop::Shop, wait};
 use futures::future;
 use souk::stack::Process;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ use passages::Passages;
 use scenario::{Cast, Scenario};
 
 /// How long the order may take after a crash on a busy machine.
-const RECOVERY: Duration = Duration::from_mins(1);
+pub(crate) const RECOVERY: Duration = Duration::from_mins(1);
 
 /// How long the shop waits for somebody who may have died, in milliseconds:
 /// for an acknowledgement, or for the answer of a provider.
@@ -166,53 +166,5 @@ fn an_order_ends_well_wherever_a_process_crashes() {
         for (scenario, done) in &all_done {
             cast.sees_the_end(&books, *scenario, done).await;
         }
-    });
-}
-
-#[test]
-fn ordinary_processes_know_nothing_of_faults() {
-    journey(async {
-        let dir = tempfile::tempdir().unwrap();
-        let marker = dir.path().join("crash");
-        let passages = Passages::below(dir.path());
-        let shop = Shop::open_with(|options| {
-            passages
-                .of_all(options)
-                .env("SOUK_FAULT_CRASH_AT", "outbox.after_read")
-                .env("SOUK_FAULT_ONCE", marker.to_str().unwrap())
-                .env("SOUK_FAULT_SKIP_INBOX", "1")
-                .env("SOUK_FAULT_REDELIVER", "1")
-        })
-        .await;
-        let books = Books::of(&shop).await;
-        let cast = Cast::of(&shop).await;
-        let done = cast.plays(Scenario::Buy).await;
-        cast.sees_the_end(&books, Scenario::Buy, &done).await;
-
-        assert!(shop.stack.deaths().is_empty());
-        assert!(!marker.exists());
-        assert!(passages.known().is_empty());
-        assert!(books.has_claims().await, "the inbox is kept");
-    });
-}
-
-#[test]
-fn a_point_that_is_unknown_stops_the_start() {
-    journey(async {
-        let shop = Shop::open_faulty(|options| options).await;
-        let shut = Process::Notify;
-        shop.stack.stop(shut).await.unwrap();
-        let refused = shop
-            .stack
-            .start_again_with(shut, &[("SOUK_FAULT_CRASH_AT", "outbox.nowhere")])
-            .await
-            .unwrap_err();
-        assert!(
-            refused.to_string().contains("no point \"outbox.nowhere\""),
-            "{refused}"
-        );
-        // It is no faulty shop by accident.
-        shop.stack.start_again(shut).await.unwrap();
-        let _ = shop.customer(Protocol::Grpc).await;
     });
 }
