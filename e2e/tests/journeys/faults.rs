@@ -1,6 +1,12 @@
 //! Faults that are switched on, and what they cannot do.
 
-use e2e::{journey, shop::Shop, wire::Protocol};
+use e2e::{
+    journey,
+    shop::Shop,
+    wait::{self, PATIENCE},
+    wire::Protocol,
+};
+use proto::souk::order::v1::OrderStatus;
 use souk::stack::{Process, StackOptions};
 
 use crate::crash_points::{
@@ -64,6 +70,29 @@ fn nothing_is_paid_or_sold_twice_even_when_it_is_handled_twice() {
         let forgetful = |options: StackOptions| options.env("SOUK_FAULT_SKIP_INBOX", "1");
         let (_, _, noted) = everything_comes_twice(forgetful).await;
         assert!(!noted, "svc-order noted what it handled");
+    });
+}
+
+/// What a judge of the books must notice can be brought about.
+#[test]
+fn an_event_that_is_lost_leaves_its_order_where_it_is() {
+    journey(async {
+        let shop =
+            Shop::open_faulty(|options| options.env_of(Process::Catalog, "SOUK_FAULT_LOSE", "1"))
+                .await;
+        let books = Books::of(&shop).await;
+        let staff = shop.staff(Protocol::Grpc).await;
+        let product = staff.sells("Tent nobody heard of", 5).await;
+        let customer = shop.customer(Protocol::Grpc).await;
+        let placed = customer.orders_one(&product.id, "tok_ok").await.unwrap();
+
+        wait::eventually("the stock to be reserved", async || {
+            (staff.stock(&product.id).await.reserved == 1).then_some(())
+        })
+        .await;
+        wait::until_it_is(PATIENCE, "what waits", &0, async || books.waiting().await).await;
+        let order = customer.order(&placed.id).await;
+        assert_eq!(order.status(), OrderStatus::Pending);
     });
 }
 
