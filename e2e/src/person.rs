@@ -226,12 +226,16 @@ impl Person {
     /// # Panics
     /// When the shop will not show it.
     pub async fn order(&self, id: &str) -> order::Order {
+        self.try_order(id).await.expect("reads the order")
+    }
+
+    /// Looks at an order.
+    ///
+    /// # Errors
+    /// The shop's refusal.
+    pub async fn try_order(&self, id: &str) -> Result<order::Order, Status> {
         let request = order::GetOrderRequest { id: id.to_owned() };
-        self.orders()
-            .get_order(request)
-            .await
-            .expect("reads the order")
-            .into_inner()
+        Ok(self.orders().get_order(request).await?.into_inner())
     }
 
     /// Waits until an order has come to `status`.
@@ -256,8 +260,7 @@ impl Person {
             patience,
             format!("order {id} to become {status:?}"),
             async || {
-                let request = order::GetOrderRequest { id: id.to_owned() };
-                let order = self.orders().get_order(request).await.ok()?.into_inner();
+                let order = self.try_order(id).await.ok()?;
                 (order.status() == status).then_some(order)
             },
         )

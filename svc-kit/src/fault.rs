@@ -1,5 +1,5 @@
 //! Faults on purpose, for tests: a process can be told to crash at a [`Point`],
-//! to forget what it has handled, or to hear of it again.
+//! to forget what it has handled, to hear of it again, or to lose what it says.
 //!
 //! Only builds with the feature `faults` listen; in all others every function
 //! here is empty, and the variables mean nothing. The variables:
@@ -12,12 +12,13 @@
 //! | `SOUK_FAULT_PATIENCE_MS` | the longest that somebody who may have died is waited for |
 //! | `SOUK_FAULT_SKIP_INBOX` | `1`: every event counts as new |
 //! | `SOUK_FAULT_REDELIVER` | every so many messages, one that was handled is not acknowledged but asked for again |
+//! | `SOUK_FAULT_LOSE` | every so many events, the relay deletes one that it has not published: for the judges of a run, who must notice |
 
 #[cfg(feature = "faults")]
 mod armed;
 
 #[cfg(feature = "faults")]
-pub(crate) use armed::{arm, redelivers, skips_inbox};
+pub(crate) use armed::{arm, loses, redelivers, skips_inbox};
 #[cfg(feature = "faults")]
 pub use armed::{passed, passed_by, patience};
 
@@ -62,9 +63,18 @@ points! {
     ConsumerAfterCommit = "consumer.after_commit",
     /// The acknowledgement is on its way; a crash may or may not lose it.
     ConsumerAfterAck = "consumer.after_ack",
-    /// An order is written, and not committed.
+    /// A consumer has several messages for one transaction, which is not open
+    /// yet. Named with the consumer, as are the next three.
+    BatchBeforeTransaction = "batch.before_transaction",
+    /// Their handler is done.
+    BatchBeforeCommit = "batch.before_commit",
+    /// What it did is committed, and none of them is acknowledged.
+    BatchAfterCommit = "batch.after_commit",
+    /// The acknowledgements are on their way.
+    BatchAfterAck = "batch.after_ack",
+    /// Orders are written, and not committed.
     PlaceOrderBeforeCommit = "place_order.before_commit",
-    /// An order is committed, and nobody has the answer.
+    /// Orders are committed, and nobody has the answer.
     PlaceOrderAfterCommit = "place_order.after_commit",
     /// The attempt to charge is recorded; the provider knows nothing.
     ChargeBeforeProvider = "charge.before_provider",
@@ -113,9 +123,14 @@ mod unarmed {
     pub(crate) const fn redelivers() -> bool {
         false
     }
+
+    #[inline]
+    pub(crate) const fn loses() -> bool {
+        false
+    }
 }
 
 #[cfg(not(feature = "faults"))]
-pub use unarmed::{passed, passed_by, patience};
+pub(crate) use unarmed::{loses, redelivers, skips_inbox};
 #[cfg(not(feature = "faults"))]
-pub(crate) use unarmed::{redelivers, skips_inbox};
+pub use unarmed::{passed, passed_by, patience};

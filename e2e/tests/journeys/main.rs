@@ -8,6 +8,7 @@ mod change_a_price;
 mod crash_points;
 mod decline;
 mod dependencies;
+mod faults;
 mod forge_a_token;
 mod hot_item;
 mod last_item;

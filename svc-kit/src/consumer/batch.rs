@@ -12,7 +12,11 @@ use super::{
     metrics,
     worker::Surroundings,
 };
-use crate::{error, nats::headers::Envelope};
+use crate::{
+    error,
+    fault::{self, Point},
+    nats::headers::Envelope,
+};
 
 /// A message whose event can be handled with others.
 struct Ready<E> {
@@ -82,6 +86,7 @@ pub(super) async fn process_all<C: Consumer>(
             .instrument(span)
             .await;
     }
+    fault::passed_by(Point::BatchAfterAck, C::NAME);
     left
 }
 

@@ -86,8 +86,8 @@ async fn attempt_all<C: Consumer>(
     consumer: &C,
     events: Vec<(Uuid, Heard<C::Event>)>,
 ) -> Result<HashSet<Uuid>, ConsumeError> {
-    fault::passed_by(Point::ConsumerBeforeTransaction, C::NAME);
     let ids: Vec<Uuid> = events.iter().map(|(id, _)| *id).collect();
+    fault::passed_by(Point::BatchBeforeTransaction, C::NAME);
     let mut tx = db.begin().await?;
     let claimed = inbox::claim_all(&mut tx, C::NAME, &ids).await?;
     // An event that was delivered twice may stand in the batch twice.
@@ -100,8 +100,8 @@ async fn attempt_all<C: Consumer>(
     if !fresh.is_empty() {
         consumer.handle_all(&mut tx, fresh).await?;
     }
-    fault::passed_by(Point::ConsumerBeforeCommit, C::NAME);
+    fault::passed_by(Point::BatchBeforeCommit, C::NAME);
     tx.commit().await?;
-    fault::passed_by(Point::ConsumerAfterCommit, C::NAME);
+    fault::passed_by(Point::BatchAfterCommit, C::NAME);
     Ok(claimed)
 }

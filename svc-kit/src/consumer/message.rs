@@ -110,6 +110,7 @@ async fn handle<C: Consumer>(
     match outcome {
         Ok(delivered) => {
             conclude::<C>(around, message, event_id, delivered).await;
+            fault::passed_by(Point::ConsumerAfterAck, C::NAME);
             After::Next
         }
         Err(failure) => match judge(&around.db, C::NAME, event_id, deliveries, failure).await {
@@ -160,11 +161,9 @@ pub(super) async fn conclude<C: Consumer>(
         }
     }
     if deliveries(message) == 1 && fault::redelivers() {
-        put_back(message, Duration::ZERO).await;
-    } else {
-        acknowledge(message).await;
+        return put_back(message, Duration::ZERO).await;
     }
-    fault::passed_by(Point::ConsumerAfterAck, C::NAME);
+    acknowledge(message).await;
 }
 
 /// Puts a message to the dead letters. While that is impossible it stays where

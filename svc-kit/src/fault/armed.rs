@@ -26,8 +26,15 @@ struct Faults {
     trace: Option<Mutex<File>>,
     patience: Option<Duration>,
     skip_inbox: bool,
-    redeliver: Option<NonZeroU64>,
-    acknowledged: AtomicU64,
+    redeliver: Option<Every>,
+    lose: Option<Every>,
+}
+
+/// Every so many times.
+#[derive(Debug)]
+struct Every {
+    times: NonZeroU64,
+    passed: AtomicU64,
 }
 
 /// Where to crash, and when.
@@ -50,8 +57,8 @@ pub(crate) fn arm() -> anyhow::Result<()> {
         trace: variable("TRACE").map(|path| trace(&path)).transpose()?,
         patience: number("PATIENCE_MS")?.map(|ms| Duration::from_millis(ms.get())),
         skip_inbox: number("SKIP_INBOX")?.is_some(),
-        redeliver: number("REDELIVER")?,
-        acknowledged: AtomicU64::new(0),
+        redeliver: number("REDELIVER")?.map(Every::new),
+        lose: number("LOSE")?.map(Every::new),
     };
     // A second time in one process changes nothing.
     let _ = FAULTS.set(faults);
@@ -138,12 +145,28 @@ pub(crate) fn skips_inbox() -> bool {
 
 /// Whether the message that was just handled is to come again.
 pub(crate) fn redelivers() -> bool {
-    FAULTS.get().is_some_and(|faults| {
-        faults.redeliver.is_some_and(|every| {
-            let number = faults.acknowledged.fetch_add(1, Ordering::Relaxed) + 1;
-            number.is_multiple_of(every.get())
-        })
-    })
+    let faults = FAULTS.get();
+    faults.is_some_and(|faults| faults.redeliver.as_ref().is_some_and(Every::is_now))
+}
+
+/// Whether the event that is about to be published is lost.
+pub(crate) fn loses() -> bool {
+    let faults = FAULTS.get();
+    faults.is_some_and(|faults| faults.lose.as_ref().is_some_and(Every::is_now))
+}
+
+impl Every {
+    fn new(times: NonZeroU64) -> Self {
+        Self {
+            times,
+            passed: AtomicU64::new(0),
+        }
+    }
+
+    fn is_now(&self) -> bool {
+        let passed = self.passed.fetch_add(1, Ordering::Relaxed) + 1;
+        passed.is_multiple_of(self.times.get())
+    }
 }
 
 impl Faults {

@@ -32,6 +32,10 @@ pub(super) async fn in_order(nats: &Nats, rows: Vec<Row>) -> (Vec<Row>, Option<R
         let mut sent = Vec::with_capacity(wave.len());
         for row in wave {
             fault::passed(Point::OutboxBeforePublish);
+            if fault::loses() {
+                acknowledged.push(row);
+                continue;
+            }
             match send(nats, &row).await {
                 Ok(ack) => sent.push((row, ack)),
                 Err(source) => {

@@ -9,9 +9,10 @@ use std::{
 use e2e::wait;
 use souk::stack::{Process, StackOptions};
 
-/// Begun, and done: whoever has passed one has passed the other as often, once
-/// nothing is under way.
-const PAIRS: [(&str, &str); 5] = [
+/// Begun, and done. Once nothing is under way, what was passed last is the
+/// second of a pair.
+const PAIRS: [(&str, &str); 6] = [
+    ("batch.before_transaction", "batch.after_ack"),
     ("consumer.before_transaction", "consumer.after_ack"),
     ("outbox.after_read", "outbox.after_delete"),
     ("charge.before_provider", "charge.after_conclude"),
@@ -89,17 +90,16 @@ impl Passages {
 }
 
 fn is_quiet(passed: &[String]) -> bool {
-    let mut open: BTreeMap<String, i64> = BTreeMap::new();
+    let mut open: BTreeMap<String, bool> = BTreeMap::new();
     for point in passed {
+        let whose = point.split_once('/').map_or("", |(_, whose)| whose);
         for (begun, done) in PAIRS {
-            let change = match point {
-                point if point.starts_with(begun) => 1,
-                point if point.starts_with(done) => -1,
-                _ => continue,
-            };
-            let whose = point.split_once('/').map_or("", |(_, whose)| whose);
-            *open.entry(format!("{begun}/{whose}")).or_default() += change;
+            if point.starts_with(begun) {
+                open.insert(format!("{begun}/{whose}"), true);
+            } else if point.starts_with(done) {
+                open.insert(format!("{begun}/{whose}"), false);
+            }
         }
     }
-    open.values().all(|open| *open == 0)
+    open.values().all(|open| !open)
 }

@@ -12,7 +12,7 @@ use e2e::{
 };
 use proto::souk::{
     identity::v1::GetProfileRequest,
-    order::v1::{CancelOrderRequest, GetOrderRequest, Order, OrderStatus},
+    order::v1::{CancelOrderRequest, Order, OrderStatus},
 };
 use uuid::Uuid;
 
@@ -152,7 +152,8 @@ impl<'a> Cast<'a> {
         .await;
         if scenario == Scenario::Cancel {
             wait::within(RECOVERY, "the refund to be known", async || {
-                self.looks_at(order_id).await?.refunded.then_some(())
+                let order = self.customer.try_order(order_id).await.ok()?;
+                order.refunded.then_some(())
             })
             .await;
         }
@@ -184,12 +185,6 @@ impl<'a> Cast<'a> {
             Some(self.customer.places(request.clone()).await.ok()?.id)
         })
         .await
-    }
-
-    async fn looks_at(&self, id: &str) -> Option<Order> {
-        let request = GetOrderRequest { id: id.to_owned() };
-        let order = self.customer.orders().get_order(request).await;
-        Some(order.ok()?.into_inner())
     }
 
     async fn sees(&self, id: &str, status: OrderStatus) -> Order {
