@@ -15,7 +15,7 @@ pub(super) const JUMP_MS: &str = "600000";
 /// Whether the built service knows the variable.
 pub(super) fn can_jump() -> anyhow::Result<bool> {
     // A probe of a millisecond: it cannot outlive us.
-    let help = Command::new(checkout::binary(Process::Order.name())?)
+    let help = Command::new(checkout::binary(None, Process::Order.name())?)
         .arg("--help")
         .output()
         .context("svc-order --help")?;
