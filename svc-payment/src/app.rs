@@ -25,7 +25,8 @@ use crate::{
     grpc::Grpc,
     jobs::{
         CHARGE_WORKERS, ChargeRequested, ForgetWebhooks, LOOK_EVERY, ProcessWebhooks,
-        REFUND_WORKERS, RefundCaptured, WEBHOOK_WORKERS, forget_webhooks,
+        RECONCILE_EVERY, REFUND_WORKERS, ReconcileDays, RefundCaptured, WEBHOOK_WORKERS,
+        forget_webhooks,
     },
     provider::{
         Provider, ProviderName, Providers,
@@ -56,6 +57,8 @@ pub struct Due {
     pub charges: Arc<Notify>,
     /// Those who refund.
     pub refunds: Arc<Notify>,
+    /// Those who compare days with the providers.
+    pub reconciliations: Arc<Notify>,
     /// Those who look into webhooks.
     pub webhooks: Arc<Notify>,
 }
@@ -206,6 +209,12 @@ impl Process {
                 job::run(worker, LOOK_EVERY, poke, shutdown.clone()),
             );
         }
+        let reconcile = ReconcileDays { app: app.clone() };
+        let poke = Some(app.due.reconciliations.clone());
+        parts = parts.with(
+            "reconcile",
+            job::run(reconcile, RECONCILE_EVERY, poke, shutdown.clone()),
+        );
         let forget = ForgetWebhooks { app };
         parts = parts.with(
             "forget webhooks",

@@ -34,6 +34,12 @@ pub enum Error {
     /// A return asks for a second, different refund.
     #[error("the return has another refund")]
     OtherRefund,
+    /// There is no such discrepancy.
+    #[error("there is no such discrepancy")]
+    DiscrepancyNotFound,
+    /// It was dealt with otherwise, or is there no more.
+    #[error("the discrepancy is closed")]
+    DiscrepancyClosed,
     /// One request id for two requests.
     #[error("this request id was used for a different request")]
     RequestIdReused,
@@ -49,12 +55,13 @@ impl ServiceError for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::Invalid,
-            Self::NotFound | Self::RefundNotFound => Kind::NotFound,
+            Self::NotFound | Self::RefundNotFound | Self::DiscrepancyNotFound => Kind::NotFound,
             Self::OtherPayment
             | Self::NotCaptured
             | Self::RefundTooLarge(_)
             | Self::RefundDone
             | Self::OtherRefund
+            | Self::DiscrepancyClosed
             | Self::RequestIdReused
             | Self::BalanceTooLarge(_) => Kind::Conflict,
             Self::Store(error) => error.kind(),
@@ -71,6 +78,8 @@ impl ServiceError for Error {
             Self::RefundNotFound => "REFUND_NOT_FOUND",
             Self::RefundDone => "REFUND_DONE",
             Self::OtherRefund => "REFUND_EXISTS",
+            Self::DiscrepancyNotFound => "DISCREPANCY_NOT_FOUND",
+            Self::DiscrepancyClosed => "DISCREPANCY_CLOSED",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::BalanceTooLarge(_) => "BALANCE_TOO_LARGE",
             Self::Store(error) => error.reason(),

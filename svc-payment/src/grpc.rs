@@ -8,9 +8,11 @@ use tonic::{Request, Response, Status};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    app::App, get_ledger::get_ledger, get_payment::get_payment, list_refunds::list_refunds,
-    look_up_payment::look_up_payment, payment::OrderId, refund_payment::refund_payment,
-    retry_refund::retry_refund,
+    app::App, get_ledger::get_ledger, get_payment::get_payment,
+    get_reconciliation::get_reconciliation, list_discrepancies::list_discrepancies,
+    list_refunds::list_refunds, look_up_payment::look_up_payment, payment::OrderId, reason::Reason,
+    reconcile::reconcile, reconciliation::Resolution, refund_payment::refund_payment,
+    resolve_discrepancy::resolve_discrepancy, retry_refund::retry_refund,
 };
 
 /// The methods of `souk.payment.v1.PaymentService`.
@@ -104,6 +106,55 @@ impl PaymentService for Grpc {
         let refund_id = id::parse("id", &request.get_ref().id)?;
         let refund = retry_refund(&self.app, refund_id).await?;
         Ok(Response::new(convert::for_staff(refund)))
+    }
+
+    #[tracing::instrument(name = "payment.reconcile", skip_all)]
+    async fn reconcile(
+        &self,
+        request: Request<pb::ReconcileRequest>,
+    ) -> Result<Response<pb::Reconciliation>, Status> {
+        let date = convert::date(&request.get_ref().date)?;
+        let (date, runs) = reconcile(&self.app, date).await?;
+        Ok(Response::new(convert::reconciliation(date, &runs)))
+    }
+
+    #[tracing::instrument(name = "payment.get_reconciliation", skip_all)]
+    async fn get_reconciliation(
+        &self,
+        request: Request<pb::GetReconciliationRequest>,
+    ) -> Result<Response<pb::Reconciliation>, Status> {
+        let date = convert::date(&request.get_ref().date)?;
+        let (date, runs) = get_reconciliation(&self.app, date).await?;
+        Ok(Response::new(convert::reconciliation(date, &runs)))
+    }
+
+    #[tracing::instrument(name = "payment.list_discrepancies", skip_all)]
+    async fn list_discrepancies(
+        &self,
+        request: Request<pb::ListDiscrepanciesRequest>,
+    ) -> Result<Response<pb::ListDiscrepanciesResponse>, Status> {
+        let (filter, page_size) = convert::list_discrepancies(request.get_ref())?;
+        let (found, next) = list_discrepancies(&self.app, filter, page_size).await?;
+        Ok(Response::new(pb::ListDiscrepanciesResponse {
+            discrepancies: found.into_iter().map(Into::into).collect(),
+            next_page_token: next.map(|last| page::encode(&last)).unwrap_or_default(),
+        }))
+    }
+
+    #[tracing::instrument(name = "payment.resolve_discrepancy", skip_all)]
+    async fn resolve_discrepancy(
+        &self,
+        request: Request<pb::ResolveDiscrepancyRequest>,
+    ) -> Result<Response<pb::Discrepancy>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.get_ref();
+        let resolution = Resolution {
+            staff_id: caller.account_id,
+            reason: Reason::parse(&request.reason)?,
+        };
+        let id = id::parse("id", &request.id)?;
+        let discrepancy = resolve_discrepancy(&self.app, id, resolution).await?;
+        Ok(Response::new(discrepancy.into()))
     }
 
     #[tracing::instrument(name = "payment.look_up_payment", skip_all, fields(order_id = Empty))]

@@ -6,6 +6,7 @@
 
 pub mod payment;
 pub mod reason;
+pub mod reconciliation;
 pub mod refund;
 pub mod webhook;
 
@@ -23,13 +24,17 @@ pub mod cancel_payment;
 pub mod charge_payment;
 pub mod get_ledger;
 pub mod get_payment;
+pub mod get_reconciliation;
+pub mod list_discrepancies;
 pub mod list_refunds;
 pub mod look_up_payment;
 pub mod process_webhook;
 pub mod receive_webhook;
+pub mod reconcile;
 pub mod refund_payment;
 pub mod refund_return;
 pub mod request_payment;
+pub mod resolve_discrepancy;
 pub mod retry_refund;
 
 pub mod consumers;

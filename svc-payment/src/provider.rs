@@ -3,16 +3,21 @@
 //! have reached one provider is never asked of another.
 
 mod providers;
+mod records;
 pub mod sandbox;
 pub mod stripe;
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use svc_kit::money::Money;
 
 pub use providers::{Answer, BREAKER_PAUSE, BREAKER_TRIPS_AFTER, Providers, Watched};
+pub use records::{
+    Cursor, ProviderAway, RECORDS_PER_PAGE, Record, RecordKind, RecordPage, RecordState,
+};
 
 use crate::{
     payment::{PaymentId, PaymentToken},
@@ -254,4 +259,13 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Says what became of a refund.
     async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund;
+
+    /// What the provider has on record for a span of time, each once, a page at
+    /// a time, in an order that stays while it is read.
+    async fn list(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway>;
 }

@@ -180,9 +180,8 @@ impl Refund {
     pub fn answered(&self, attempt: u32, answer: FoundRefund) -> Next {
         let latest = attempt == self.attempts;
         match (self.status, answer) {
-            (Status::Refunded, _) => Next::Nothing,
             (Status::Requested | Status::Refused, FoundRefund::Refunded) => Next::Finish,
-            (Status::Refused, _) => Next::Nothing,
+            (Status::Refunded | Status::Refused, _) => Next::Nothing,
             (Status::Requested, _) if !latest => Next::Nothing,
             (Status::Requested, FoundRefund::NotFound) => Next::Ask(Call::Refund, When::Now),
             (Status::Requested, FoundRefund::Unknown) => Next::Ask(Call::LookUp, When::AfterPause),

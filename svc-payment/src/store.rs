@@ -1,9 +1,11 @@
 //! All SQL of this service, a table a file.
 
 pub mod checkouts;
+pub mod discrepancies;
 pub mod ledger;
 pub mod payments;
 pub mod provider_calls;
+pub mod reconciliations;
 pub mod refunds;
 pub(crate) mod sandbox;
 pub mod wake;

@@ -5,8 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Json, Router, routing::get};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, jwk::Jwk};
 use proto::souk::payment::v1::{
-    GetLedgerRequest, GetPaymentRequest, Ledger, ListRefundsRequest, ListRefundsResponse,
-    LookUpPaymentRequest, Payment, Refund, RefundPaymentRequest, RetryRefundRequest,
+    Discrepancy, GetLedgerRequest, GetPaymentRequest, GetReconciliationRequest, Ledger,
+    ListDiscrepanciesRequest, ListDiscrepanciesResponse, ListRefundsRequest, ListRefundsResponse,
+    LookUpPaymentRequest, Payment, ReconcileRequest, Reconciliation, Refund, RefundPaymentRequest,
+    ResolveDiscrepancyRequest, RetryRefundRequest,
     payment_service_client::PaymentServiceClient,
     payment_service_server::{PaymentService, PaymentServiceServer},
 };
@@ -88,6 +90,34 @@ impl PaymentService for Answers {
         &self,
         _: Request<RetryRefundRequest>,
     ) -> Result<Response<Refund>, Status> {
+        Err(not_here())
+    }
+
+    async fn reconcile(
+        &self,
+        _: Request<ReconcileRequest>,
+    ) -> Result<Response<Reconciliation>, Status> {
+        Err(not_here())
+    }
+
+    async fn get_reconciliation(
+        &self,
+        _: Request<GetReconciliationRequest>,
+    ) -> Result<Response<Reconciliation>, Status> {
+        Err(not_here())
+    }
+
+    async fn list_discrepancies(
+        &self,
+        _: Request<ListDiscrepanciesRequest>,
+    ) -> Result<Response<ListDiscrepanciesResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn resolve_discrepancy(
+        &self,
+        _: Request<ResolveDiscrepancyRequest>,
+    ) -> Result<Response<Discrepancy>, Status> {
         Err(not_here())
     }
 }

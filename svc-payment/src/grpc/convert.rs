@@ -1,6 +1,6 @@
 //! Between the contract's messages and the domain.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use proto::souk::{payment::v1 as pb, r#type::v1::Money};
 
 use svc_kit::{caller::Caller, error::Invalid, id, money::Money as Amount, page};
@@ -8,11 +8,15 @@ use svc_kit::{caller::Caller, error::Invalid, id, money::Money as Amount, page};
 use crate::{
     error::Error,
     ledger::Balance,
+    list_discrepancies,
     list_refunds::{self, ListRefunds},
     payment::{Payment, Status},
+    provider::RecordKind,
     reason::Reason,
+    reconciliation::{Discrepancy, Kind, Phase, Run, State},
     refund::{self, Cause, Refund, StaffRequest},
     refund_payment::RefundPayment,
+    store::discrepancies::Filter,
 };
 
 impl From<Payment> for pb::Payment {
@@ -121,6 +125,126 @@ pub(super) fn list_refunds(request: &pb::ListRefundsRequest) -> Result<ListRefun
         )?,
         after: page::decode(&request.page_token)?,
     })
+}
+
+/// A day as callers name one; none where they leave it to us.
+pub(super) fn date(text: &str) -> Result<Option<NaiveDate>, Invalid> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .map(Some)
+        .map_err(|_| Invalid::new("date", "must be a day as in 2026-11-23"))
+}
+
+/// The comparisons of a day.
+pub(super) fn reconciliation(date: NaiveDate, runs: &[Run]) -> pb::Reconciliation {
+    let run = |run: &Run| pb::ReconciliationRun {
+        provider: run.provider.to_string(),
+        finished: run.phase == Phase::Finished,
+        records: i64::try_from(run.records).unwrap_or(i64::MAX),
+        begin_time: Some(timestamp(run.begin_time)),
+        end_time: run.end_time.map(timestamp),
+    };
+    pb::Reconciliation {
+        date: date.to_string(),
+        runs: runs.iter().map(run).collect(),
+    }
+}
+
+/// Which discrepancies staff want to see, and how many at once.
+pub(super) fn list_discrepancies(
+    request: &pb::ListDiscrepanciesRequest,
+) -> Result<(Filter, u32), Invalid> {
+    let state = match pb::DiscrepancyState::try_from(request.state) {
+        Ok(pb::DiscrepancyState::Unspecified) => None,
+        Ok(pb::DiscrepancyState::Open) => Some(State::Open),
+        Ok(pb::DiscrepancyState::Resolved) => Some(State::Resolved),
+        Ok(pb::DiscrepancyState::Vanished) => Some(State::Vanished),
+        Err(_) => return Err(Invalid::new("state", "is unknown")),
+    };
+    let kind = match pb::DiscrepancyKind::try_from(request.kind) {
+        Ok(pb::DiscrepancyKind::Unspecified) => None,
+        Ok(pb::DiscrepancyKind::MissingHere) => Some(Kind::MissingHere),
+        Ok(pb::DiscrepancyKind::MissingThere) => Some(Kind::MissingThere),
+        Ok(pb::DiscrepancyKind::AmountDiffers) => Some(Kind::AmountDiffers),
+        Ok(pb::DiscrepancyKind::StateDiffers) => Some(Kind::StateDiffers),
+        Err(_) => return Err(Invalid::new("kind", "is unknown")),
+    };
+    let page_size = page::size(
+        request.page_size,
+        list_discrepancies::DEFAULT_PAGE_SIZE,
+        list_discrepancies::MAX_PAGE_SIZE,
+    )?;
+    let filter = Filter {
+        state,
+        kind,
+        date: date(&request.date)?,
+        after: page::decode(&request.page_token)?,
+    };
+    Ok((filter, page_size))
+}
+
+impl From<Discrepancy> for pb::Discrepancy {
+    fn from(discrepancy: Discrepancy) -> Self {
+        let finding = discrepancy.finding;
+        let resolution = discrepancy.resolution;
+        let side = |amount: Amount, state: &str| pb::DiscrepancySide {
+            amount: Some(amount.into()),
+            state: state.to_owned(),
+        };
+        let text = |id: Option<String>| id.unwrap_or_default();
+        Self {
+            id: discrepancy.id.to_string(),
+            provider: discrepancy.provider.to_string(),
+            kind: pb::DiscrepancyKind::from(finding.kind).into(),
+            object: pb::DiscrepancyObject::from(finding.object).into(),
+            date: finding.date.to_string(),
+            object_id: text(finding.object_id.map(|id| id.to_string())),
+            order_id: text(finding.order_id.map(|id| id.to_string())),
+            reference: text(finding.reference),
+            ours: finding.ours.map(|(amount, state)| side(amount, &state)),
+            theirs: finding
+                .theirs
+                .map(|(amount, state)| side(amount, state.as_str())),
+            proposal: discrepancy.proposal,
+            state: pb::DiscrepancyState::from(discrepancy.state).into(),
+            create_time: Some(timestamp(discrepancy.create_time)),
+            close_time: discrepancy.close_time.map(timestamp),
+            resolved_by: text(resolution.as_ref().map(|by| by.staff_id.to_string())),
+            reason: text(resolution.map(|by| by.reason.expose().to_owned())),
+        }
+    }
+}
+
+impl From<Kind> for pb::DiscrepancyKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::MissingHere => Self::MissingHere,
+            Kind::MissingThere => Self::MissingThere,
+            Kind::AmountDiffers => Self::AmountDiffers,
+            Kind::StateDiffers => Self::StateDiffers,
+        }
+    }
+}
+
+impl From<RecordKind> for pb::DiscrepancyObject {
+    fn from(object: RecordKind) -> Self {
+        match object {
+            RecordKind::Charge => Self::Charge,
+            RecordKind::Refund => Self::Refund,
+        }
+    }
+}
+
+impl From<State> for pb::DiscrepancyState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Open => Self::Open,
+            State::Resolved => Self::Resolved,
+            State::Vanished => Self::Vanished,
+        }
+    }
 }
 
 impl From<Status> for pb::PaymentStatus {

@@ -28,9 +28,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use svc_kit::{clock::Clock, db::Db, error, error::StoreError, money::Money};
+use chrono::{DateTime, Utc};
+use svc_kit::{clock::Clock, db::Db, error, error::StoreError, money::Money, page};
 
-use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, ProviderName, Refunded};
+use super::{
+    Charged, Cursor, Decline, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
+    RECORDS_PER_PAGE, RecordPage, Refunded,
+};
 use crate::{
     payment::{PaymentId, PaymentToken},
     refund::RefundId,
@@ -222,6 +226,25 @@ impl Sandbox {
             })
     }
 
+    async fn recorded(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        let cursor = after.map(|Cursor(text)| text).unwrap_or_default();
+        let after = page::decode(&cursor).map_err(|why| ProviderAway(why.to_string()))?;
+        let records = records::list(self.db.writer(), from, until, after, RECORDS_PER_PAGE)
+            .await
+            .map_err(|fault| ProviderAway(error::chain(&fault)))?;
+        let is_full = records.len() >= RECORDS_PER_PAGE;
+        let next = records.last().filter(|_| is_full).map(|last| {
+            let position = (last.time, last.kind.as_str(), last.id.unwrap_or_default());
+            Cursor(page::encode(&position))
+        });
+        Ok(RecordPage { records, next })
+    }
+
     async fn find_refund(&self, refund_id: RefundId) -> FoundRefund {
         let found = async {
             let mut tx = self.db.begin().await?;
@@ -262,6 +285,17 @@ impl Provider for Sandbox {
     async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
         let answer = self.find_refund(refund_id);
         self.behaving(FoundRefund::Unknown, answer).await
+    }
+
+    async fn list(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        let away = Err(ProviderAway("the sandbox does not answer".to_owned()));
+        let answer = self.recorded(from, until, after);
+        self.behaving(away, answer).await
     }
 }
 

@@ -24,7 +24,10 @@ use self::{
     client::{Client, Failure},
     shapes::{Intent, Listed, Page, RefundObject},
 };
-use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, ProviderName, Refunded};
+use super::{
+    Charged, Cursor, Decline, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
+    Record, RecordPage, Refunded,
+};
 use crate::{
     payment::{PaymentId, PaymentToken},
     refund::RefundId,
@@ -381,6 +384,74 @@ impl Provider for Stripe {
             Sought::Absent => FoundRefund::NotFound,
             Sought::Unknown => FoundRefund::Unknown,
         }
+    }
+
+    /// All intents, then all refunds, each newest first: the cursor is the list
+    /// and Stripe's id of the last one.
+    async fn list(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        let cursor = after.map_or_else(|| format!("{INTENTS}/"), |Cursor(text)| text);
+        let (path, last) = cursor.split_once('/').unwrap_or_default();
+        let last = Some(last).filter(|last| !last.is_empty());
+        let (records, more) = match path {
+            INTENTS => {
+                self.listed(INTENTS, from, until, last, Intent::record)
+                    .await?
+            }
+            REFUNDS => {
+                self.listed(REFUNDS, from, until, last, RefundObject::record)
+                    .await?
+            }
+            _ => return Err(ProviderAway("the cursor is none of stripe's".to_owned())),
+        };
+        let next = match more {
+            Some(last) => Some(format!("{path}/{last}")),
+            None if path == INTENTS => Some(format!("{REFUNDS}/")),
+            None => None,
+        };
+        Ok(RecordPage {
+            records,
+            next: next.map(Cursor),
+        })
+    }
+}
+
+/// What of Stripe's is listed, one after the other.
+const INTENTS: &str = "payment_intents";
+const REFUNDS: &str = "refunds";
+
+impl Stripe {
+    /// A page of a list, and where that list goes on.
+    async fn listed<T: Listed>(
+        &self,
+        path: &str,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<&str>,
+        record: impl Fn(&T) -> Option<Record>,
+    ) -> Result<(Vec<Record>, Option<String>), ProviderAway> {
+        let limit = PAGE_SIZE.to_string();
+        let (from, until) = (from.timestamp().to_string(), until.timestamp().to_string());
+        let mut query = vec![
+            ("limit", limit.as_str()),
+            ("created[gte]", &from),
+            ("created[lt]", &until),
+        ];
+        query.extend(after.map(|id| ("starting_after", id)));
+        let page: Page<T> = self
+            .client
+            .get(&[path], &query)
+            .await
+            .map_err(|_| ProviderAway(format!("stripe does not list its {path}")))?;
+        let records: Option<Vec<Record>> = page.data.iter().map(record).collect();
+        let records =
+            records.ok_or_else(|| ProviderAway(format!("stripe's {path} make no sense")))?;
+        let last = page.data.last().map(|last| last.id().to_owned());
+        Ok((records, last.filter(|_| page.has_more)))
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use svc_kit::{error::StoreError, money::Money};
+use uuid::Uuid;
 
 use super::{money, read};
 use crate::{
     payment::PaymentId,
-    provider::{Decline, Receipt},
+    provider::{Decline, Receipt, Record, RecordKind, RecordState},
     refund::RefundId,
 };
 
@@ -183,4 +184,61 @@ pub(crate) async fn insert_refund(
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Where a list goes on: the time, kind and id of the last one.
+pub(crate) type Position = (DateTime<Utc>, String, Uuid);
+
+/// Charges and refunds of a span of time, oldest first.
+pub(crate) async fn list(
+    db: impl PgExecutor<'_>,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    after: Option<Position>,
+    limit: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let (time, kind, id) = after.unwrap_or((from, String::new(), Uuid::nil()));
+    let rows = sqlx::query!(
+        r#"SELECT kind AS "kind!", id AS "id!", currency AS "currency!",
+             amount_minor AS "amount_minor!", failed AS "failed!", create_time AS "create_time!"
+         FROM (
+             (SELECT 'charge' AS kind, payment_id AS id, currency, amount_minor,
+                  decline_reason IS NOT NULL AS failed, create_time
+              FROM sandbox.charges
+              WHERE create_time >= $1 AND create_time < $2
+                AND (create_time, 'charge', payment_id) > ($1, $3, $4)
+              ORDER BY create_time, payment_id LIMIT $5)
+             UNION ALL
+             (SELECT 'refund', refund_id, currency, amount_minor, false, create_time
+              FROM sandbox.refunds
+              WHERE create_time >= $1 AND create_time < $2
+                AND (create_time, 'refund', refund_id) > ($1, $3, $4)
+              ORDER BY create_time, refund_id LIMIT $5)
+         ) AS records
+         ORDER BY create_time, kind, id LIMIT $5"#,
+        time,
+        until,
+        kind,
+        id,
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let kind: RecordKind = read(TABLE, &row.kind)?;
+            Ok(Record {
+                kind,
+                id: Some(row.id),
+                reference: format!("sandbox_{kind}_{}", row.id.simple()),
+                amount: money(TABLE, &row.currency, row.amount_minor)?,
+                state: if row.failed {
+                    RecordState::Failed
+                } else {
+                    RecordState::Succeeded
+                },
+                time: row.create_time,
+            })
+        })
+        .collect()
 }

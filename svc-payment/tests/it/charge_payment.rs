@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use svc_kit::{job::Progress, money::Money};
 use svc_payment::{
@@ -14,7 +15,8 @@ use svc_payment::{
     ledger::Account,
     payment::{Call, PaymentId, PaymentToken, Status},
     provider::{
-        Charged, FoundCharge, FoundRefund, Provider, ProviderName, Refunded, sandbox::Sandbox,
+        Charged, Cursor, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
+        RecordPage, Refunded, sandbox::Sandbox,
     },
     refund::RefundId,
 };
@@ -281,6 +283,15 @@ impl Provider for Counting {
     async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
         self.sandbox.look_up_refund(id).await
     }
+
+    async fn list(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        self.sandbox.list(from, until, after).await
+    }
 }
 
 /// Does not answer to `tok_slow` before it may.
@@ -312,6 +323,15 @@ impl Provider for Held {
 
     async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
         self.sandbox.look_up_refund(id).await
+    }
+
+    async fn list(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        self.sandbox.list(from, until, after).await
     }
 }
 
@@ -360,5 +380,14 @@ impl Provider for Scripted {
 
     async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
         self.sandbox.look_up_refund(id).await
+    }
+
+    async fn list(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        self.sandbox.list(from, until, after).await
     }
 }

@@ -5,14 +5,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use proto::souk::event::v1::PaymentRequested;
 use sqlx::PgPool;
 use svc_kit::money::Money;
 use svc_payment::{
     payment::{PaymentId, PaymentToken, Status},
     provider::{
-        BREAKER_PAUSE, BREAKER_TRIPS_AFTER, Charged, FoundCharge, FoundRefund, Provider,
-        ProviderName, Providers, Refunded,
+        BREAKER_PAUSE, BREAKER_TRIPS_AFTER, Charged, Cursor, FoundCharge, FoundRefund, Provider,
+        ProviderAway, ProviderName, Providers, RecordPage, Refunded,
     },
     refund::RefundId,
 };
@@ -106,6 +107,15 @@ impl Provider for Memory {
         } else {
             FoundRefund::NotFound
         }
+    }
+
+    async fn list(
+        &self,
+        _from: DateTime<Utc>,
+        _until: DateTime<Utc>,
+        _after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        Err(ProviderAway("it lists nothing".to_owned()))
     }
 }
 

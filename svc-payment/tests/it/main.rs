@@ -8,6 +8,7 @@ mod failover;
 mod get_payment;
 mod harness;
 mod ledger;
+mod reconcile;
 mod refund_payment;
 mod refund_return;
 mod request_payment;

@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use proto::souk::payment::v1::{
     ListRefundsRequest, RefundStatus, RetryRefundRequest,
     payment_service_server::PaymentService as _,
@@ -14,7 +15,8 @@ use svc_payment::{
     grpc::Grpc,
     payment::{PaymentId, PaymentToken, Status},
     provider::{
-        Charged, FoundCharge, FoundRefund, Provider, ProviderName, Refunded, sandbox::Sandbox,
+        Charged, Cursor, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
+        RecordPage, Refunded, sandbox::Sandbox,
     },
     refund::RefundId,
 };
@@ -55,6 +57,15 @@ impl Provider for Refusing {
 
     async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
         self.sandbox.look_up_refund(id).await
+    }
+
+    async fn list(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, ProviderAway> {
+        self.sandbox.list(from, until, after).await
     }
 }
 

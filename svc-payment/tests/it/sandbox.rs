@@ -201,7 +201,7 @@ async fn the_sandbox_keeps_a_fee_rounded_half_up(pool: PgPool) {
         (107, 26),
         (108, 27),
         (42_00, 84),
-        (1_000_000_00, 1_400_000 + 25),
+        (100_000_000, 1_400_000 + 25),
     ] {
         let id = PaymentId::generate(&shop.clock);
         let answer = sandbox.charge(id, eur(minor), &token("tok_ok")).await;

@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use svc_kit::money::Money;
 
-use super::super::{Charged, Decline, FoundCharge, Receipt, Refunded};
+use super::super::{
+    Charged, Decline, FoundCharge, Receipt, Record, RecordKind, RecordState, Refunded,
+};
 use crate::{payment::PaymentId, refund::RefundId};
 
 /// Where our ids stand in the metadata, and the fields that put them there.
@@ -126,14 +128,11 @@ impl Intent {
     /// The money was taken. What Stripe keeps of it stands with its charge, which
     /// is not asked for.
     fn captured(&self) -> FoundCharge {
-        match self.currency.to_ascii_uppercase().parse() {
-            Ok(currency) => FoundCharge::Captured(Receipt {
-                fee: Money::zero(currency),
-            }),
-            Err(_) => {
-                tracing::error!("stripe has a currency that is not known");
-                FoundCharge::Unknown
-            }
+        if let Some(fee) = amount(&self.currency, 0) {
+            FoundCharge::Captured(Receipt { fee })
+        } else {
+            tracing::error!("stripe has a currency that is not known");
+            FoundCharge::Unknown
         }
     }
 
@@ -147,6 +146,30 @@ impl Intent {
             // A repeat of the key may tell of one that was called off since.
             FoundCharge::Voided | FoundCharge::NotFound | FoundCharge::Unknown => Charged::Unknown,
         }
+    }
+
+    /// As it is compared with ours; none of a currency that nobody knows.
+    pub(super) fn record(&self) -> Option<Record> {
+        Some(Record {
+            kind: RecordKind::Charge,
+            id: self
+                .metadata
+                .as_ref()
+                .and_then(Metadata::payment_id)
+                .map(|id| id.0),
+            reference: self.id.clone(),
+            amount: amount(&self.currency, self.amount)?,
+            state: match self.outcome() {
+                FoundCharge::Captured(_) => RecordState::Succeeded,
+                FoundCharge::Declined(_) | FoundCharge::Voided | FoundCharge::NotFound => {
+                    RecordState::Failed
+                }
+                FoundCharge::Authorized | FoundCharge::Pending | FoundCharge::Unknown => {
+                    RecordState::Pending
+                }
+            },
+            time: DateTime::from_timestamp(self.created, 0)?,
+        })
     }
 
     fn decline(&self) -> Decline {
@@ -165,6 +188,10 @@ pub(super) struct RefundObject {
     #[serde(default)]
     created: i64,
     status: Option<String>,
+    #[serde(default)]
+    amount: i64,
+    #[serde(default)]
+    currency: String,
     #[serde(default)]
     metadata: Option<Metadata>,
 }
@@ -193,6 +220,32 @@ impl RefundObject {
             _ => Refunded::Unknown,
         }
     }
+
+    /// As it is compared with ours; none of a currency that nobody knows.
+    pub(super) fn record(&self) -> Option<Record> {
+        Some(Record {
+            kind: RecordKind::Refund,
+            id: self
+                .metadata
+                .as_ref()
+                .and_then(Metadata::refund_id)
+                .map(|id| id.0),
+            reference: self.id.clone(),
+            amount: amount(&self.currency, self.amount)?,
+            state: match self.refunded() {
+                Refunded::Refunded => RecordState::Succeeded,
+                Refunded::Refused => RecordState::Failed,
+                Refunded::Unknown => RecordState::Pending,
+            },
+            time: DateTime::from_timestamp(self.created, 0)?,
+        })
+    }
+}
+
+/// An amount in Stripe's terms: minor units, and the currency in lower case.
+fn amount(currency: &str, minor: i64) -> Option<Money> {
+    let currency = currency.to_ascii_uppercase().parse().ok()?;
+    Some(Money::new(currency, minor))
 }
 
 /// The body of an answer that is an error.
