@@ -11,7 +11,7 @@ use proto::souk::{
     r#type::v1::{Address, Money},
 };
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
 };
@@ -59,6 +59,10 @@ impl Person {
     /// # Panics
     /// When the shop will not have it.
     pub async fn register(wire: Wire, email: &str) -> Self {
+        Self::try_register(wire, email).await.expect("registers")
+    }
+
+    async fn try_register(wire: Wire, email: &str) -> Result<Self, Status> {
         let request = identity::RegisterRequest {
             email: email.to_owned(),
             password: PASSWORD.to_owned(),
@@ -66,10 +70,15 @@ impl Person {
         };
         let answer = IdentityServiceClient::new(wire.clone())
             .register(request)
-            .await
-            .expect("registers")
+            .await?
             .into_inner();
-        Self::with(wire, email, answer.tokens.unwrap())
+        Ok(Self::with(wire, email, answer.tokens.unwrap()))
+    }
+
+    /// The same session over another connection.
+    #[must_use]
+    pub fn over(&self, wire: Wire) -> Self {
+        Self::with(wire, &self.email, self.tokens.clone())
     }
 
     /// Comes back with the password of `register`.
@@ -85,16 +94,35 @@ impl Person {
     /// # Panics
     /// When the shop does not know the password.
     pub async fn log_in(wire: Wire, email: &str, password: &str) -> Self {
+        Self::try_log_in(wire, email, password)
+            .await
+            .expect("logs in")
+    }
+
+    /// Opens an account, or comes back when it is there: whoever had no answer
+    /// the first time asks again.
+    ///
+    /// # Errors
+    /// The shop's refusal.
+    pub async fn register_or_log_in(wire: Wire, email: &str) -> Result<Self, Status> {
+        match Self::try_register(wire.clone(), email).await {
+            Err(status) if status.code() == Code::AlreadyExists => {
+                Self::try_log_in(wire, email, PASSWORD).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn try_log_in(wire: Wire, email: &str, password: &str) -> Result<Self, Status> {
         let request = identity::LogInRequest {
             email: email.to_owned(),
             password: password.to_owned(),
         };
         let answer = IdentityServiceClient::new(wire.clone())
             .log_in(request)
-            .await
-            .expect("logs in")
+            .await?
             .into_inner();
-        Self::with(wire, email, answer.tokens.unwrap())
+        Ok(Self::with(wire, email, answer.tokens.unwrap()))
     }
 
     fn with(wire: Wire, email: &str, tokens: identity::Tokens) -> Self {
@@ -198,12 +226,16 @@ impl Person {
     /// # Panics
     /// When the shop will not show it.
     pub async fn order(&self, id: &str) -> order::Order {
+        self.try_order(id).await.expect("reads the order")
+    }
+
+    /// Looks at an order.
+    ///
+    /// # Errors
+    /// The shop's refusal.
+    pub async fn try_order(&self, id: &str) -> Result<order::Order, Status> {
         let request = order::GetOrderRequest { id: id.to_owned() };
-        self.orders()
-            .get_order(request)
-            .await
-            .expect("reads the order")
-            .into_inner()
+        Ok(self.orders().get_order(request).await?.into_inner())
     }
 
     /// Waits until an order has come to `status`.
@@ -228,8 +260,7 @@ impl Person {
             patience,
             format!("order {id} to become {status:?}"),
             async || {
-                let request = order::GetOrderRequest { id: id.to_owned() };
-                let order = self.orders().get_order(request).await.ok()?.into_inner();
+                let order = self.try_order(id).await.ok()?;
                 (order.status() == status).then_some(order)
             },
         )

@@ -94,6 +94,7 @@ events! {
     "souk.order.returned.v1" => OrderReturned by order_id;
     "souk.stock.reserved.v1" => StockReserved by order_id;
     "souk.stock.rejected.v1" => StockRejected by order_id;
+    "souk.stock.overdue.v1" => ReservationOverdue by order_id;
     "souk.payment.requested.v1" => PaymentRequested by order_id;
     "souk.payment.captured.v1" => PaymentCaptured by order_id;
     "souk.payment.failed.v1" => PaymentFailed by order_id;

@@ -1,9 +1,9 @@
 //! Reconcilers: they take no input and may be cut off at any time.
 
-mod expire_reservations;
+mod chase_reservations;
 mod index_products;
 mod repair_cache;
 
-pub use expire_reservations::ExpireReservations;
+pub use chase_reservations::ChaseReservations;
 pub use index_products::IndexProducts;
 pub use repair_cache::RepairCache;

@@ -10,6 +10,7 @@ pub mod attributes;
 pub mod category;
 pub mod product;
 pub mod reservation;
+pub mod shelf;
 pub mod stock;
 pub mod violation;
 
@@ -28,11 +29,12 @@ pub mod suggest_products;
 pub mod update_product;
 
 // … and those that events and time set off.
+pub mod chase_reservations;
 pub mod commit_stock;
-pub mod expire_reservations;
 pub mod release_stock;
 pub mod repair_cache;
 pub mod reserve_stock;
+pub mod restock;
 
 // What they share.
 pub mod announce;

@@ -23,11 +23,11 @@ use crate::{
     cache::ProductCache,
     config::Config,
     consumers::{
-        OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced, OnProductChangedCache,
+        OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced, OnOrderReturned, OnProductChangedCache,
         OnProductChangedSearch,
     },
     grpc::CatalogGrpc,
-    jobs::{ExpireReservations, IndexProducts, RepairCache},
+    jobs::{ChaseReservations, IndexProducts, RepairCache},
     search::{Indexer, Meilisearch, MeilisearchEngine, PostgresEngine, Search, WithFallback},
 };
 
@@ -37,7 +37,7 @@ const NAME: &str = "svc-catalog";
 const CACHE_PREFIX: &str = "catalog";
 
 /// How often reservations are looked through for those held too long.
-const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+const CHASE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the cache's repairs are tried; a change pokes them, too.
 const REPAIR_EVERY: Duration = Duration::from_secs(1);
@@ -125,13 +125,14 @@ impl Process {
             .add(OnOrderPlaced { app: app.clone() })
             .add(OnOrderCancelled { app: app.clone() })
             .add(OnOrderConfirmed { app: app.clone() })
+            .add(OnOrderReturned { app: app.clone() })
             .add(OnProductChangedCache { app: app.clone() });
         if indexer.is_some() {
             consumers = consumers.add(OnProductChangedSearch { app: app.clone() });
         }
-        let expire = job::run(
-            ExpireReservations { app: app.clone() },
-            EXPIRE_EVERY,
+        let chase = job::run(
+            ChaseReservations { app: app.clone() },
+            CHASE_EVERY,
             None,
             shutdown.clone(),
         );
@@ -145,7 +146,7 @@ impl Process {
             .with("server", server)
             .with("relay", relay.run(shutdown.clone()))
             .with("consumers", consumers.run(shutdown.clone()))
-            .with("expire_reservations", expire)
+            .with("chase_reservations", chase)
             .with("repair_cache", repair);
         if let Some(indexer) = indexer {
             let poke = Some(app.reindex.clone());

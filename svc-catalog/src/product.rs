@@ -32,6 +32,9 @@ pub const MAX_IMAGES: usize = 20;
 /// The longest path or address of an image, in characters.
 pub const MAX_IMAGE_CHARS: usize = 500;
 
+/// The highest purchase limit.
+pub const MAX_PURCHASE_LIMIT: i32 = 1_000_000;
+
 /// A product as it is sold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Product {
@@ -66,6 +69,9 @@ pub struct Details {
     pub attributes: Attributes,
     /// Paths below /media/ or absolute addresses.
     pub images: Vec<String>,
+    /// The most of it that one account may buy; 0: as much as it likes. Never
+    /// negative, never above [`MAX_PURCHASE_LIMIT`].
+    pub purchase_limit: i32,
 }
 
 /// The version of a product that was just added.

@@ -1,4 +1,4 @@
-//! Takes back what an order was promised, or was given.
+//! Takes back what cancelled orders were promised, or were given.
 
 use sqlx::PgConnection;
 use svc_kit::error::StoreError;
@@ -6,64 +6,51 @@ use svc_kit::error::StoreError;
 use crate::{
     app::App,
     change_stock::change_stock,
-    reservation::{Lines, OrderId, Reservation, Status},
-    stock::Stock,
+    reservation::{OrderId, Status},
+    shelf::Shelf,
     store::{reservations, stock},
 };
 
-/// Gives the stock of a cancelled order back, whatever state it is in. An order
+/// Gives the stock of cancelled orders back, whatever state it is in. An order
 /// that is not known yet is noted, so that it reserves nothing when it comes.
 ///
 /// # Errors
 /// Those of the database.
-#[tracing::instrument(name = "catalog.release_stock", skip_all, fields(%order_id))]
 pub async fn release_stock(
     app: &App,
     tx: &mut PgConnection,
-    order_id: OrderId,
+    order_ids: &[OrderId],
 ) -> Result<(), StoreError> {
     let now = app.clock.now();
-    if reservations::insert(tx, order_id, Status::Released, now, now).await? {
+    let unknown = reservations::insert_all(tx, order_ids, Status::Released, now, now).await?;
+    let known: Vec<OrderId> = order_ids
+        .iter()
+        .filter(|id| !unknown.contains(id))
+        .copied()
+        .collect();
+    if known.is_empty() {
         return Ok(());
     }
-    let Some(reservation) = reservations::lock(tx, order_id).await? else {
-        return Ok(()); // never: its row is there, and rows stay
-    };
-    give_back(app, tx, &reservation, Status::Released).await
-}
+    let mut reservations = reservations::lock_all(tx, &known).await?;
+    reservations.retain(|_, reservation| reservation.status != Status::Released);
 
-/// Gives back what a reservation holds that the caller has locked, and notes
-/// why.
-///
-/// # Errors
-/// Those of the database.
-pub async fn give_back(
-    app: &App,
-    tx: &mut PgConnection,
-    reservation: &Reservation,
-    why: Status,
-) -> Result<(), StoreError> {
-    let order_id = reservation.order_id;
-    match reservation.status {
-        Status::Released => return Ok(()),
-        Status::Held => put(app, tx, &reservation.lines, Stock::release).await?,
-        // Confirmed, then cancelled: the goods have not left the house.
-        Status::Committed => put(app, tx, &reservation.lines, Stock::put_back).await?,
-        Status::Expired | Status::Rejected => {}
-    }
-    reservations::set_status(tx, order_id, why, app.clock.now()).await
-}
-
-async fn put(
-    app: &App,
-    tx: &mut PgConnection,
-    lines: &Lines,
-    back: impl Fn(Stock, i64) -> Stock,
-) -> Result<(), StoreError> {
-    let before = stock::lock(tx, &lines.product_ids()).await?;
-    let after: Vec<Stock> = before
-        .iter()
-        .map(|stock| back(*stock, lines.quantity(stock.product_id)))
+    let mut products: Vec<_> = reservations
+        .values()
+        .flat_map(|reservation| reservation.lines.product_ids())
         .collect();
+    products.sort_unstable();
+    products.dedup();
+    let mut shelf = Shelf::new(stock::lock(tx, &products).await?);
+    for reservation in reservations.values() {
+        match reservation.status {
+            Status::Held => shelf.release(&reservation.lines),
+            // Confirmed, then cancelled: the goods have not left the house.
+            Status::Committed => shelf.put_back(&reservation.lines),
+            Status::Expired | Status::Rejected | Status::Released => {}
+        }
+    }
+    let released: Vec<OrderId> = reservations.keys().copied().collect();
+    reservations::set_status(tx, &released, Status::Released, now).await?;
+    let (before, after) = shelf.into_change();
     change_stock(app, tx, &before, &after).await
 }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-
 use crate::product::ProductId;
 
 svc_kit::id!(
@@ -23,7 +21,7 @@ pub enum Status {
     Committed,
     /// The order was cancelled; nothing can follow.
     Released,
-    /// Held for too long.
+    /// Not reserved before it was confirmed.
     Expired,
     /// There was not enough.
     Rejected,
@@ -112,15 +110,20 @@ impl Lines {
     }
 }
 
+/// What an order wants of the stock, or was sold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which order.
+    pub order_id: OrderId,
+    /// How much of what.
+    pub lines: Lines,
+}
+
 /// A reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
-    /// For which order.
-    pub order_id: OrderId,
     /// What became of it.
     pub status: Status,
-    /// When it is given up.
-    pub expire_time: DateTime<Utc>,
     /// What of.
     pub lines: Lines,
 }

@@ -1,143 +1,166 @@
-//! Promises an order all of its lines, or nothing.
+//! Promises each order all of its lines, or nothing. Many orders at once: the
+//! stock of a product is locked and written once for all of them, which are
+//! served in their order.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use proto::souk::event::v1::{StockRejected, StockReserved};
 use sqlx::PgConnection;
-use svc_kit::{error::StoreError, outbox};
+use svc_kit::{consumer::Heard, error::StoreError, outbox};
 
 use crate::{
     app::App,
     change_stock::change_stock,
-    product::ProductId,
-    reservation::{Lines, OrderId, Status},
-    stock::{Short, Stock},
+    reservation::{OrderId, Status, Wanted},
+    shelf::Shelf,
+    stock::Short,
     store::{reservations, stock},
 };
 
 /// Why an order gets nothing.
 const STOCK_INSUFFICIENT: &str = "STOCK_INSUFFICIENT";
 
-/// Reserves stock for an order, and announces whether there was enough. Once
-/// per order: a repeat is told the same again, and an order that was cancelled
-/// before it came here, or whose reservation has expired, reserves nothing.
+/// What an order is told.
+#[derive(Debug, Clone)]
+enum Answer {
+    Reserved,
+    Rejected(Vec<Short>),
+    /// Nothing: it is too late.
+    Silence,
+}
+
+/// Reserves stock for orders, and announces to each whether there was enough.
+/// Once per order: a repeat is told the same again, and an order that was
+/// cancelled before it came here reserves nothing.
 ///
 /// # Errors
 /// Those of the database.
-#[tracing::instrument(name = "catalog.reserve_stock", skip_all, fields(%order_id))]
 pub async fn reserve_stock(
     app: &App,
     tx: &mut PgConnection,
-    order_id: OrderId,
-    lines: &Lines,
+    orders: &[Heard<Wanted>],
 ) -> Result<(), StoreError> {
     let now = app.clock.now();
-    let expire_time = expiry(now, app.reservation_ttl);
-    if !reservations::insert(tx, order_id, Status::Held, expire_time, now).await? {
-        return repeat(app, tx, order_id, lines).await;
-    }
-    let before = stock::lock(tx, &lines.product_ids()).await?;
-    match reserved(&before, lines) {
-        Ok(after) => {
-            reservations::set_lines(tx, order_id, lines).await?;
-            change_stock(app, tx, &before, &after).await?;
-            announce_reserved(app, tx, order_id).await
-        }
-        Err(short) => {
-            reservations::set_status(tx, order_id, Status::Rejected, now).await?;
-            announce_rejected(app, tx, order_id, &short).await
-        }
-    }
-}
-
-/// The stock after all lines are promised, or each product that is short.
-///
-/// # Errors
-/// The products of which there is not enough.
-pub fn reserved(stocks: &[Stock], lines: &Lines) -> Result<Vec<Stock>, Vec<Short>> {
-    let by_id: HashMap<ProductId, Stock> = stocks
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.event.order_id).collect();
+    let held_until = after(now, app.reservation_ttl);
+    let mut new = reservations::insert_all(tx, &ids, Status::Held, held_until, now).await?;
+    let (first, repeats): (Vec<_>, Vec<_>) = orders
         .iter()
-        .map(|stock| (stock.product_id, *stock))
+        .partition(|order| new.remove(&order.event.order_id));
+
+    let mut answers = answer_repeats(tx, &repeats).await?;
+    answers.extend(take(app, tx, &first).await?);
+
+    let mut events = outbox::Batch::new(&app.clock);
+    for Heard { event, span } in orders {
+        if let Some(answer) = answers.get(&event.order_id) {
+            span.in_scope(|| announce(&mut events, event.order_id, answer))?;
+        }
+    }
+    events.put(tx).await
+}
+
+/// Takes from the stock for orders that come for the first time.
+async fn take(
+    app: &App,
+    tx: &mut PgConnection,
+    orders: &[&Heard<Wanted>],
+) -> Result<HashMap<OrderId, Answer>, StoreError> {
+    let mut products: Vec<_> = orders
+        .iter()
+        .flat_map(|order| order.event.lines.product_ids())
         .collect();
-    let mut after = Vec::with_capacity(stocks.len());
-    let mut short = Vec::new();
-    for (product_id, quantity) in lines.iter() {
-        let outcome = by_id
-            .get(&product_id)
-            .ok_or_else(|| stock::missing(product_id))
-            .and_then(|stock| stock.reserve(quantity));
-        match outcome {
-            Ok(stock) => after.push(stock),
-            Err(error) => short.push(error),
-        }
+    products.sort_unstable();
+    products.dedup();
+    let mut shelf = Shelf::new(stock::lock(tx, &products).await?);
+    let mut answers = HashMap::with_capacity(orders.len());
+    let (mut reserved, mut rejected) = (Vec::new(), Vec::new());
+    for Heard { event, .. } in orders {
+        let answer = match shelf.reserve(&event.lines) {
+            Ok(()) => {
+                reserved.push((event.order_id, &event.lines));
+                Answer::Reserved
+            }
+            Err(short) => {
+                rejected.push(event.order_id);
+                Answer::Rejected(short)
+            }
+        };
+        answers.insert(event.order_id, answer);
     }
-    if short.is_empty() {
-        Ok(after)
-    } else {
-        Err(short)
-    }
+    reservations::add_lines(tx, &reserved).await?;
+    reservations::set_status(tx, &rejected, Status::Rejected, app.clock.now()).await?;
+    let (before, after) = shelf.into_change();
+    change_stock(app, tx, &before, &after).await?;
+    Ok(answers)
 }
 
-fn expiry(now: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {
-    chrono::Duration::from_std(ttl)
+/// What orders are told that were here before. One that is in this batch twice
+/// is told what becomes of it.
+async fn answer_repeats(
+    tx: &mut PgConnection,
+    orders: &[&Heard<Wanted>],
+) -> Result<HashMap<OrderId, Answer>, StoreError> {
+    let mut answers = HashMap::new();
+    if orders.is_empty() {
+        return Ok(answers);
+    }
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.event.order_id).collect();
+    let known = reservations::lock_all(tx, &ids).await?;
+    for Heard { event, span } in orders {
+        let Entry::Vacant(answer) = answers.entry(event.order_id) else {
+            continue;
+        };
+        let status = known.get(&event.order_id).map(|known| known.status);
+        answer.insert(match status {
+            Some(Status::Held | Status::Committed) => Answer::Reserved,
+            Some(Status::Rejected) => {
+                let products = event.lines.product_ids().into_iter();
+                Answer::Rejected(products.map(Short::all).collect())
+            }
+            Some(Status::Released | Status::Expired) | None => {
+                span.in_scope(|| tracing::info!(?status, "too late to reserve"));
+                Answer::Silence
+            }
+        });
+    }
+    Ok(answers)
+}
+
+fn announce(
+    events: &mut outbox::Batch<'_>,
+    order_id: OrderId,
+    answer: &Answer,
+) -> Result<(), StoreError> {
+    match answer {
+        Answer::Reserved => {
+            events.add(&StockReserved {
+                order_id: order_id.to_string(),
+            })?;
+        }
+        Answer::Rejected(short) => {
+            events.add(&StockRejected {
+                order_id: order_id.to_string(),
+                reason: STOCK_INSUFFICIENT.to_owned(),
+                product_ids: short
+                    .iter()
+                    .map(|short| short.product_id.to_string())
+                    .collect(),
+            })?;
+        }
+        Answer::Silence => {}
+    }
+    Ok(())
+}
+
+/// Some time after another, or the end of all time.
+pub(crate) fn after(time: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
+    chrono::Duration::from_std(span)
         .ok()
-        .and_then(|ttl| now.checked_add_signed(ttl))
+        .and_then(|span| time.checked_add_signed(span))
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
-}
-
-async fn repeat(
-    app: &App,
-    tx: &mut PgConnection,
-    order_id: OrderId,
-    lines: &Lines,
-) -> Result<(), StoreError> {
-    let Some(reservation) = reservations::lock(tx, order_id).await? else {
-        return Ok(()); // never: its row is there, and rows stay
-    };
-    match reservation.status {
-        Status::Held | Status::Committed => announce_reserved(app, tx, order_id).await,
-        Status::Rejected => {
-            let short: Vec<Short> = lines
-                .product_ids()
-                .into_iter()
-                .map(stock::missing)
-                .collect();
-            announce_rejected(app, tx, order_id, &short).await
-        }
-        Status::Released | Status::Expired => {
-            tracing::info!(status = reservation.status.as_str(), "too late to reserve");
-            Ok(())
-        }
-    }
-}
-
-async fn announce_reserved(
-    app: &App,
-    tx: &mut PgConnection,
-    order_id: OrderId,
-) -> Result<(), StoreError> {
-    let event = StockReserved {
-        order_id: order_id.to_string(),
-    };
-    outbox::put(tx, &event, &app.clock).await?;
-    Ok(())
-}
-
-async fn announce_rejected(
-    app: &App,
-    tx: &mut PgConnection,
-    order_id: OrderId,
-    short: &[Short],
-) -> Result<(), StoreError> {
-    let event = StockRejected {
-        order_id: order_id.to_string(),
-        reason: STOCK_INSUFFICIENT.to_owned(),
-        product_ids: short
-            .iter()
-            .map(|short| short.product_id.to_string())
-            .collect(),
-    };
-    outbox::put(tx, &event, &app.clock).await?;
-    Ok(())
 }

@@ -26,6 +26,16 @@ pub struct Short {
     pub available: i64,
 }
 
+impl Short {
+    /// There is nothing at all.
+    pub fn all(product_id: ProductId) -> Self {
+        Self {
+            product_id,
+            available: 0,
+        }
+    }
+}
+
 impl Stock {
     /// What can still be promised.
     pub fn available(&self) -> i64 {

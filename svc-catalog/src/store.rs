@@ -10,3 +10,4 @@ pub mod reservations;
 pub mod search;
 pub mod search_index;
 pub mod stock;
+pub mod stock_returns;

@@ -1,14 +1,20 @@
-//! What a service hears. Reading is exactly-once in effect: for each event the
-//! kit opens a transaction, claims the event in the inbox, calls the handler,
-//! commits, and then acknowledges. Handlers never acknowledge, never publish
-//! and never talk to NATS; what they announce goes to the outbox, in the same
-//! transaction.
+//! What a service hears. Reading is exactly-once in effect: the kit opens a
+//! transaction, claims the events in the inbox, calls the handler, commits, and
+//! then acknowledges. Handlers never acknowledge, never publish and never talk
+//! to NATS; what they announce goes to the outbox, in the same transaction.
 //!
-//! Events of one aggregate are handled one after the other as they came,
-//! those of different aggregates at the same time. That order is kept within
-//! one replica as long as nothing has to be retried; a handler whose outcome
-//! depends on it compares versions or states.
+//! What waits is handled together, in one transaction for the whole batch: one
+//! commit, and one lock on a hot row, for many events. The batch is sorted by
+//! aggregate, so that all batches lock in one order; an aggregate's events stay
+//! as they came. Ids are made in the order of time, so this is about the order
+//! of making, too. When a batch fails, its events are handled one by one, each
+//! in a transaction of its own: one bad event spoils nothing for the others.
+//!
+//! The order of an aggregate's events is kept within one replica as long as
+//! nothing has to be retried; a handler whose outcome depends on it compares
+//! versions or states.
 
+mod batch;
 mod deliver;
 mod failure;
 mod message;
@@ -22,6 +28,7 @@ use futures::future::BoxFuture;
 use proto::events::Event;
 use sqlx::PgConnection;
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     Shutdown,
@@ -54,6 +61,59 @@ pub trait Consumer: Send + Sync + 'static {
         tx: &mut PgConnection,
         event: Self::Event,
     ) -> impl Future<Output = Result<(), ConsumeError>> + Send;
+
+    /// Handles several events within one transaction, sorted by aggregate. A
+    /// consumer that can do better than one after the other says how here.
+    ///
+    /// # Errors
+    /// As [`Self::handle`]; nothing of the batch is done then, and each event is
+    /// given to [`Self::handle`] by itself.
+    fn handle_all(
+        &self,
+        tx: &mut PgConnection,
+        events: Vec<Heard<Self::Event>>,
+    ) -> impl Future<Output = Result<(), ConsumeError>> + Send {
+        async move {
+            for Heard { event, span } in events {
+                self.handle(tx, event).instrument(span).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// An event in the hands of a consumer.
+#[derive(Debug, Clone)]
+pub struct Heard<E> {
+    /// What happened.
+    pub event: E,
+    /// To what its handling belongs: what is logged and announced within it is
+    /// part of the event's trace.
+    pub span: Span,
+}
+
+impl<E> Heard<E> {
+    /// An event that is handled in the current span.
+    pub fn here(event: E) -> Self {
+        Self {
+            event,
+            span: Span::current(),
+        }
+    }
+
+    /// What a consumer makes of the event.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn read<T>(
+        self,
+        read: impl FnOnce(E) -> Result<T, ConsumeError>,
+    ) -> Result<Heard<T>, ConsumeError> {
+        Ok(Heard {
+            event: read(self.event)?,
+            span: self.span,
+        })
+    }
 }
 
 type BoxError = Box<dyn Error + Send + Sync>;

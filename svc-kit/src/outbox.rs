@@ -45,28 +45,63 @@ pub async fn put<E: Event>(
     event: &E,
     clock: &Clock,
 ) -> Result<Uuid, StoreError> {
-    let payload = event.encode_to_vec();
-    if payload.len() > MAX_PAYLOAD_BYTES {
-        return Err(StoreError::Corrupt {
-            table: "outbox",
-            why: format!("{} has {} bytes", E::TYPE, payload.len()),
-        });
+    let mut events = Batch::new(clock);
+    let id = events.add(event)?;
+    events.put(tx).await?;
+    Ok(id)
+}
+
+/// Events that are announced together, in the order in which they were added.
+#[must_use = "nothing is announced before it is put"]
+pub struct Batch<'a> {
+    clock: &'a Clock,
+    rows: Vec<store::NewRow>,
+}
+
+impl<'a> Batch<'a> {
+    /// None yet.
+    pub fn new(clock: &'a Clock) -> Self {
+        Self {
+            clock,
+            rows: Vec::new(),
+        }
     }
-    let id = id::generate(clock);
-    store::insert(
-        tx,
-        &store::NewRow {
+
+    /// Adds an event. It carries the trace of the current span. Returns its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a payload above [`MAX_PAYLOAD_BYTES`].
+    pub fn add<E: Event>(&mut self, event: &E) -> Result<Uuid, StoreError> {
+        let payload = event.encode_to_vec();
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(StoreError::Corrupt {
+                table: "outbox",
+                why: format!("{} has {} bytes", E::TYPE, payload.len()),
+            });
+        }
+        let id = id::generate(self.clock);
+        self.rows.push(store::NewRow {
             id,
             subject: E::SUBJECT,
             r#type: E::TYPE,
-            aggregate_id: event.aggregate_id(),
-            payload: &payload,
-            trace_parent: telemetry::current_traceparent().as_deref(),
-            create_time: clock.now(),
-        },
-    )
-    .await?;
-    Ok(id)
+            aggregate_id: event.aggregate_id().to_owned(),
+            payload,
+            trace_parent: telemetry::current_traceparent(),
+            create_time: self.clock.now(),
+        });
+        Ok(id)
+    }
+
+    /// Announces them, if the transaction commits.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn put(self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        if !self.rows.is_empty() {
+            store::insert_all(tx, &self.rows).await?;
+        }
+        Ok(())
+    }
 }
 
 /// The subjects that wait, oldest first.

@@ -28,12 +28,14 @@ use crate::{
     clients::catalog::Catalog,
     config::Config,
     consumers::{
-        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnStockRejected, OnStockReserved,
+        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnReservationOverdue,
+        OnStockRejected, OnStockReserved,
     },
     grpc::OrderGrpc,
     hub::Hub,
     jobs::ResumeCheckouts,
     order::OrderId,
+    placing::Placing,
     store::{carts::Carts, changes},
     watch::{WatchLimits, Watchers},
 };
@@ -57,6 +59,8 @@ pub struct App {
     pub cart_changes: Hub<AccountId>,
     /// Counts open streams.
     pub watchers: Watchers,
+    /// Writes new orders.
+    pub placing: Placing,
     /// Has unfinished checkouts looked at now.
     pub look_at_checkouts: Arc<Notify>,
 }
@@ -72,6 +76,7 @@ impl App {
         limits: WatchLimits,
     ) -> Self {
         Self {
+            placing: Placing::new(db.clone(), clock.clone()),
             db,
             carts: Carts::new(redis),
             catalog,
@@ -164,6 +169,7 @@ impl Process {
         let consumers = Consumers::new(app.db.clone(), nats)
             .add(OnStockReserved::new(&app))
             .add(OnStockRejected::new(&app))
+            .add(OnReservationOverdue::new(&app))
             .add(OnPaymentCaptured::new(&app))
             .add(OnPaymentFailed::new(&app))
             .add(OnPaymentRefunded::new(&app));

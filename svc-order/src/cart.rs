@@ -120,6 +120,7 @@ mod tests {
     fn offer(code: &str, minor: i64) -> Offer {
         Offer {
             title: "Tent".to_owned(),
+            purchase_limit: 0,
             price: Money::new(code.parse().unwrap(), minor),
         }
     }

@@ -5,6 +5,7 @@
 mod payment_captured;
 mod payment_failed;
 mod payment_refunded;
+mod reservation_overdue;
 mod stock_rejected;
 mod stock_reserved;
 
@@ -17,6 +18,7 @@ use crate::{order::Order, store::orders};
 pub use payment_captured::OnPaymentCaptured;
 pub use payment_failed::OnPaymentFailed;
 pub use payment_refunded::OnPaymentRefunded;
+pub use reservation_overdue::OnReservationOverdue;
 pub use stock_rejected::OnStockRejected;
 pub use stock_reserved::OnStockReserved;
 

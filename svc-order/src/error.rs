@@ -1,16 +1,18 @@
 //! What can go wrong in this service, and what kind of error each is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proto::souk::r#type::v1::Money as WireMoney;
 use svc_kit::{
+    batcher::NotWorkedOn,
     error::{Invalid, Kind, ServiceError, StoreError},
     money::Money,
 };
 
 use crate::{
     clients::catalog::CatalogError, hub::HubClosed, order::Status, order::placement::Refused,
-    store::carts::CartStoreError, watch::TooManyWatchers,
+    order::returns::NotReturnable, purchase::LimitExceeded, store::carts::CartStoreError,
+    watch::TooManyWatchers,
 };
 
 /// An error of this service.
@@ -49,6 +51,12 @@ pub enum Error {
     /// Too early to deliver the order.
     #[error("the order is {0}, not shipped")]
     OrderNotShipped(Status),
+    /// It cannot come back.
+    #[error(transparent)]
+    NotReturnable(#[from] NotReturnable),
+    /// The account may not buy that many.
+    #[error(transparent)]
+    LimitExceeded(#[from] LimitExceeded),
     /// The caller watches as much as it may, or all callers together do.
     #[error(transparent)]
     TooManyWatchers(#[from] TooManyWatchers),
@@ -64,6 +72,12 @@ pub enum Error {
     /// Postgres did not answer, or not sensibly.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The same, to each order of a batch.
+    #[error(transparent)]
+    StoreOfBatch(#[from] Arc<StoreError>),
+    /// Too many orders wait, or the work was cut off.
+    #[error(transparent)]
+    NotWorkedOn(#[from] NotWorkedOn),
     /// A rule of ours was broken by ourselves.
     #[error("impossible: {0}")]
     Impossible(&'static str),
@@ -81,22 +95,26 @@ const WATCH_AGAIN_AFTER: Duration = Duration::from_millis(500);
 impl ServiceError for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Invalid(_) | Self::Refused(Refused::CartEmpty | Refused::ProductUnknown(_)) => {
-                Kind::Invalid
-            }
+            Self::Invalid(_)
+            | Self::Refused(Refused::CartEmpty | Refused::ProductUnknown(_))
+            | Self::NotReturnable(NotReturnable::OtherCurrency) => Kind::Invalid,
             Self::OrderUnknown => Kind::NotFound,
             Self::RequestIdReused
             | Self::Refused(_)
             | Self::CartFull
             | Self::OrderShipped
             | Self::OrderNotConfirmed(_)
-            | Self::OrderNotShipped(_) => Kind::Conflict,
+            | Self::OrderNotShipped(_)
+            | Self::NotReturnable(_)
+            | Self::LimitExceeded(_) => Kind::Conflict,
             Self::CartChanged { .. } | Self::CartAlreadyOrdered => Kind::Contended,
             Self::TooManyWatchers(_) => Kind::Throttled,
             Self::WatchEnded => Kind::Unavailable,
             Self::Catalog(error) => error.kind(),
             Self::Carts(error) => error.kind(),
             Self::Store(error) => error.kind(),
+            Self::StoreOfBatch(error) => error.kind(),
+            Self::NotWorkedOn(error) => error.kind(),
             Self::Impossible(_) => Kind::Internal,
         }
     }
@@ -118,11 +136,18 @@ impl ServiceError for Error {
             Self::OrderShipped => "ORDER_SHIPPED",
             Self::OrderNotConfirmed(_) => "ORDER_NOT_CONFIRMED",
             Self::OrderNotShipped(_) => "ORDER_NOT_SHIPPED",
+            Self::NotReturnable(NotReturnable::NotShipped(_)) => "ORDER_NOT_SHIPPED",
+            Self::NotReturnable(NotReturnable::TooMany { .. }) => "RETURN_EXCEEDS_ORDER",
+            Self::NotReturnable(NotReturnable::TooMuch(_)) => "REFUND_EXCEEDS_TOTAL",
+            Self::NotReturnable(NotReturnable::OtherCurrency) => "FIELD_INVALID",
+            Self::LimitExceeded(_) => "PURCHASE_LIMIT_EXCEEDED",
             Self::TooManyWatchers(_) => "TOO_MANY_WATCHERS",
             Self::WatchEnded => "WATCH_ENDED",
             Self::Catalog(error) => error.reason(),
             Self::Carts(error) => error.reason(),
             Self::Store(error) => error.reason(),
+            Self::StoreOfBatch(error) => error.reason(),
+            Self::NotWorkedOn(error) => error.reason(),
             Self::Impossible(_) => "INTERNAL",
         }
     }
@@ -140,20 +165,40 @@ impl ServiceError for Error {
                     "must be a product of the catalog",
                 )]
             }
+            Self::NotReturnable(NotReturnable::OtherCurrency) => {
+                vec![Invalid::new("refund", "must be in the order's currency")]
+            }
             _ => Vec::new(),
         }
     }
 
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Refused(Refused::PriceChanged(total)) => money(*total),
+            Self::Refused(Refused::PriceChanged(total)) => money(
+                ["total_currency_code", "total_units", "total_nanos"],
+                *total,
+            ),
             Self::Refused(Refused::ProductUnknown(ids)) => {
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 vec![("product_ids", ids.join(","))]
             }
             Self::CartChanged { version } => vec![("version", version.to_string())],
-            Self::OrderNotConfirmed(status) | Self::OrderNotShipped(status) => {
+            Self::OrderNotConfirmed(status)
+            | Self::OrderNotShipped(status)
+            | Self::NotReturnable(NotReturnable::NotShipped(status)) => {
                 vec![("status", status.to_string())]
+            }
+            Self::NotReturnable(NotReturnable::TooMany { product_id, left }) => vec![
+                ("product_id", product_id.to_string()),
+                ("left", left.to_string()),
+            ],
+            Self::LimitExceeded(refused) => vec![
+                ("product_id", refused.product_id.to_string()),
+                ("limit", refused.limit.to_string()),
+                ("left", refused.left.to_string()),
+            ],
+            Self::NotReturnable(NotReturnable::TooMuch(left)) => {
+                money(["left_currency_code", "left_units", "left_nanos"], *left)
             }
             _ => Vec::new(),
         }
@@ -165,12 +210,15 @@ impl ServiceError for Error {
 }
 
 /// An amount as programs read it, in the fields of `souk.type.v1.Money`.
-fn money(total: Money) -> Vec<(&'static str, String)> {
-    let wire = WireMoney::from(total);
+fn money(
+    [currency_code, units, nanos]: [&'static str; 3],
+    amount: Money,
+) -> Vec<(&'static str, String)> {
+    let wire = WireMoney::from(amount);
     vec![
-        ("total_currency_code", wire.currency_code),
-        ("total_units", wire.units.to_string()),
-        ("total_nanos", wire.nanos.to_string()),
+        (currency_code, wire.currency_code),
+        (units, wire.units.to_string()),
+        (nanos, wire.nanos.to_string()),
     ]
 }
 

@@ -16,9 +16,11 @@ use crate::{
     deliver_order::deliver_order,
     get_cart::get_cart,
     get_order::get_order,
+    list_audit_records::{ListAuditRecords, list_audit_records},
     list_orders::{ListOrders, list_orders},
     order::{OrderId, Shipment},
     place_order::{PlaceOrder, place_order},
+    return_order::{ReturnOrder, return_order},
     set_cart_item::{SetCartItem, set_cart_item},
     ship_order::ship_order,
     watch_cart::watch_cart,
@@ -165,5 +167,34 @@ impl OrderService for OrderGrpc {
     ) -> Result<Response<pb::Order>, Status> {
         let order = deliver_order(&self.app, order_id(&request.into_inner().id)?).await?;
         Ok(Response::new(order.into()))
+    }
+
+    async fn return_order(
+        &self,
+        request: Request<pb::ReturnOrderRequest>,
+    ) -> Result<Response<pb::OrderReturn>, Status> {
+        let caller = Caller::of(&request)?;
+        let command = ReturnOrder::try_from(request.into_inner())?;
+        let returned = return_order(&self.app, &caller, command).await?;
+        Ok(Response::new(returned.into()))
+    }
+
+    async fn list_audit_records(
+        &self,
+        request: Request<pb::ListAuditRecordsRequest>,
+    ) -> Result<Response<pb::ListAuditRecordsResponse>, Status> {
+        let query = ListAuditRecords::try_from(request.into_inner())?;
+        let found = list_audit_records(&self.app, query).await?;
+        Ok(Response::new(pb::ListAuditRecordsResponse {
+            records: found
+                .records
+                .into_iter()
+                .map(pb::AuditRecord::from)
+                .collect(),
+            next_page_token: found
+                .next
+                .map(|last| page::encode(&last))
+                .unwrap_or_default(),
+        }))
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod app;
+pub mod audit;
 pub mod cart;
 pub mod checkout;
 pub mod clients;
@@ -18,7 +19,9 @@ pub mod hub;
 pub mod jobs;
 pub mod metrics;
 pub mod order;
+pub mod placing;
 pub mod product;
+pub mod purchase;
 pub mod store;
 pub mod watch;
 
@@ -27,8 +30,10 @@ pub mod clear_cart;
 pub mod deliver_order;
 pub mod get_cart;
 pub mod get_order;
+pub mod list_audit_records;
 pub mod list_orders;
 pub mod place_order;
+pub mod return_order;
 pub mod set_cart_item;
 pub mod ship_order;
 pub mod watch_cart;

@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod placement;
 #[cfg(test)]
 mod properties;
+pub mod returns;
 
 svc_kit::id!(
     /// An order.
@@ -105,6 +106,11 @@ impl CancelReason {
         Self("CHECKOUT_TIMEOUT".to_owned())
     }
 
+    /// Its stock was reserved for too long.
+    pub fn reservation_expired() -> Self {
+        Self("RESERVATION_EXPIRED".to_owned())
+    }
+
     /// A reason that a neighbour gave, or `otherwise` when that is none.
     pub fn given(reason: &str, otherwise: &'static str) -> Self {
         let upper_snake = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
@@ -183,10 +189,13 @@ pub struct Line {
     pub quantity: i32,
     /// What one cost.
     pub unit_price: Money,
+    /// How many of them came back.
+    pub returned: i32,
 }
 
 /// What a customer has bought. Everything above `status` stays as it was
-/// placed; the rest is changed by [`lifecycle`] alone.
+/// placed; the rest, and what came back, is changed by
+/// [`lifecycle`] and [`returns`] alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Its name.
@@ -213,8 +222,12 @@ pub struct Order {
     pub payment_id: Option<PaymentId>,
     /// Money was taken for it, be it too late.
     pub paid: bool,
-    /// The money was given back.
+    /// All of the money was given back.
     pub refunded: bool,
+    /// How much of it was given back.
+    pub refunded_total: Money,
+    /// How much is promised for returns and was not given back yet.
+    pub owed: Money,
     /// Known when it is cancelled.
     pub cancel_reason: Option<CancelReason>,
     /// Known when it is shipped.

@@ -16,6 +16,8 @@ pub struct Offer {
     pub title: String,
     /// The price of one.
     pub price: Money,
+    /// The most that one account may buy; 0: as much as it likes.
+    pub purchase_limit: i32,
 }
 
 /// Offers by product; a product that is not in here cannot be bought.

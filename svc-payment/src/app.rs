@@ -91,8 +91,14 @@ impl App {
     /// Connects and brings the tables up to date.
     ///
     /// # Errors
-    /// When the database is not there or a migration fails.
+    /// When a setting cannot be used, the database is not there or a migration
+    /// fails.
     pub async fn build(config: Config) -> anyhow::Result<Process> {
+        let secret = config.stripe.webhook_secret.as_ref();
+        anyhow::ensure!(
+            secret.is_none_or(|secret| !secret.expose().is_empty()),
+            "SOUK_STRIPE_WEBHOOK_SECRET is empty: anybody could sign with that"
+        );
         let clock = Clock::system();
         let db = Db::connect(&config.db).await?;
         db::migrate(&db, &MIGRATIONS).await?;
@@ -161,10 +167,6 @@ impl Process {
                 async move { db.ping().await }
             });
         if let Some(secret) = &config.stripe.webhook_secret {
-            anyhow::ensure!(
-                !secret.expose().is_empty(),
-                "SOUK_STRIPE_WEBHOOK_SECRET is empty: anybody could sign with that"
-            );
             server = server.http(receive_webhook::router(app.clone(), secret.clone()));
         }
         let consumers = Consumers::new(app.db.clone(), nats.clone())

@@ -24,8 +24,8 @@ const INTERRUPTED: u8 = 130;
 /// Loads products from a JSONL or CSV file.
 ///
 /// Known fields are id, sku, name (or title), description, category, price,
-/// currency, stock (or current_stock), image and images; every other field
-/// becomes an attribute. A bad line is listed with its number and reason and
+/// currency, stock (or current_stock), purchase_limit, image and images; every
+/// other field becomes an attribute. A bad line is listed with its number and reason and
 /// does not stop the rest. The same file again changes nothing.
 ///
 /// Exit code: 0 when every line is in, 1 when some are bad, 2 when the file

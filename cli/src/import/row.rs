@@ -61,6 +61,7 @@ pub(super) fn product(
         category_id,
         price: Some(price),
         images: images(&mut fields)?,
+        purchase_limit: purchase_limit(&mut fields)?,
         ..Product::default()
     };
     let initial_stock = stock(&mut fields)?;
@@ -110,6 +111,19 @@ fn stock(fields: &mut Fields) -> Result<i64, Refusal> {
         Ok(count) if count >= 0 => Ok(count),
         _ => Err(Refusal::new(
             "STOCK_INVALID",
+            format!("no number of pieces: {text:?}"),
+        )),
+    }
+}
+
+fn purchase_limit(fields: &mut Fields) -> Result<i32, Refusal> {
+    let Some(text) = text(fields, &["purchase_limit"])? else {
+        return Ok(0);
+    };
+    match text.trim().parse() {
+        Ok(limit) if limit >= 0 => Ok(limit),
+        _ => Err(Refusal::new(
+            "PURCHASE_LIMIT_INVALID",
             format!("no number of pieces: {text:?}"),
         )),
     }
@@ -211,7 +225,7 @@ mod tests {
     #[test]
     fn a_row_becomes_a_product() {
         let row = with(
-            r#", "current_stock": 15, "image": "a.jpg", "style": "dome", "promoted": true,
+            r#", "current_stock": 15, "purchase_limit": 3, "image": "a.jpg", "style": "dome", "promoted": true,
                "weight": 2.5, "aliases": ["x", "y"], "link": null"#,
         )
         .unwrap();
@@ -219,6 +233,7 @@ mod tests {
         let product = row.product.unwrap();
         assert_eq!(product.id, ID);
         assert_eq!(product.category_id, "hot-dispensed");
+        assert_eq!(product.purchase_limit, 3);
         assert_eq!(product.images, ["a.jpg"]);
         let price = product.price.unwrap();
         assert_eq!((price.units, price.nanos), (9, 990_000_000));

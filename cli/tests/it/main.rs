@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod events;
+mod judge;
 mod processes;
 mod servers;
 mod supervision;

@@ -2,7 +2,7 @@
 
 use proto::souk::event::v1::OrderCancelled;
 use sqlx::PgConnection;
-use svc_kit::consumer::{ConsumeError, Consumer};
+use svc_kit::consumer::{ConsumeError, Consumer, Heard};
 
 use super::order_id;
 use crate::{app::App, release_stock::release_stock};
@@ -23,6 +23,18 @@ impl Consumer for OnOrderCancelled {
         tx: &mut PgConnection,
         event: OrderCancelled,
     ) -> Result<(), ConsumeError> {
-        Ok(release_stock(&self.app, tx, order_id(&event.order_id)?).await?)
+        self.handle_all(tx, vec![Heard::here(event)]).await
+    }
+
+    async fn handle_all(
+        &self,
+        tx: &mut PgConnection,
+        events: Vec<Heard<OrderCancelled>>,
+    ) -> Result<(), ConsumeError> {
+        let order_ids = events
+            .iter()
+            .map(|heard| order_id(&heard.event.order_id))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(release_stock(&self.app, tx, &order_ids).await?)
     }
 }

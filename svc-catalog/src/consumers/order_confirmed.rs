@@ -2,9 +2,9 @@
 
 use proto::souk::event::v1::OrderConfirmed;
 use sqlx::PgConnection;
-use svc_kit::consumer::{ConsumeError, Consumer};
+use svc_kit::consumer::{ConsumeError, Consumer, Heard};
 
-use super::{lines, order_id};
+use super::wanted;
 use crate::{app::App, commit_stock::commit_stock};
 
 /// Commits.
@@ -23,7 +23,18 @@ impl Consumer for OnOrderConfirmed {
         tx: &mut PgConnection,
         event: OrderConfirmed,
     ) -> Result<(), ConsumeError> {
-        let (order_id, lines) = (order_id(&event.order_id)?, lines(&event.lines)?);
-        Ok(commit_stock(&self.app, tx, order_id, &lines).await?)
+        self.handle_all(tx, vec![Heard::here(event)]).await
+    }
+
+    async fn handle_all(
+        &self,
+        tx: &mut PgConnection,
+        events: Vec<Heard<OrderConfirmed>>,
+    ) -> Result<(), ConsumeError> {
+        let orders = events
+            .into_iter()
+            .map(|heard| heard.read(|event| wanted(&event.order_id, &event.lines)))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(commit_stock(&self.app, tx, &orders).await?)
     }
 }

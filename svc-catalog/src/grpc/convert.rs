@@ -29,6 +29,7 @@ pub(super) fn product(product: &Product) -> pb::Product {
         create_time: Some(timestamp(product.create_time)),
         update_time: Some(timestamp(product.update_time)),
         etag: product.etag(),
+        purchase_limit: details.purchase_limit,
     }
 }
 
@@ -77,6 +78,7 @@ impl From<pb::Product> for Draft {
             price: product.price.as_ref().map(Money::try_from),
             attributes: attributes::read(product.attributes),
             images: product.images,
+            purchase_limit: product.purchase_limit,
             etag: product.etag,
         }
     }

@@ -3,8 +3,8 @@
 use svc_kit::money::{Money, MoneyError};
 
 use super::{
-    Details, MAX_DESCRIPTION_CHARS, MAX_IMAGE_CHARS, MAX_IMAGES, MAX_PRICE_MINOR, MAX_SKU_CHARS,
-    MAX_TITLE_CHARS, Mask, ProductId, image, mask::Field,
+    Details, MAX_DESCRIPTION_CHARS, MAX_IMAGE_CHARS, MAX_IMAGES, MAX_PRICE_MINOR,
+    MAX_PURCHASE_LIMIT, MAX_SKU_CHARS, MAX_TITLE_CHARS, Mask, ProductId, image, mask::Field,
 };
 use crate::{
     attributes::{Attributes, AttributesError},
@@ -31,6 +31,8 @@ pub struct Draft {
     pub attributes: Result<Attributes, AttributesError>,
     /// The images.
     pub images: Vec<String>,
+    /// The most of it that one account may buy.
+    pub purchase_limit: i32,
     /// What the caller believes the product to be; may be empty.
     pub etag: String,
 }
@@ -44,6 +46,7 @@ pub struct Patch {
     price: Option<Money>,
     attributes: Option<Attributes>,
     images: Option<Vec<String>>,
+    purchase_limit: Option<i32>,
 }
 
 impl Draft {
@@ -90,6 +93,7 @@ impl Draft {
             self.price(),
             self.attributes(),
             self.images(),
+            self.purchase_limit(),
         ) {
             (
                 Ok(title),
@@ -98,6 +102,7 @@ impl Draft {
                 Ok(price),
                 Ok(attributes),
                 Ok(images),
+                Ok(purchase_limit),
             ) => Ok(Details {
                 title,
                 description,
@@ -105,14 +110,16 @@ impl Draft {
                 price,
                 attributes,
                 images,
+                purchase_limit,
             }),
-            (title, description, category_id, price, attributes, images) => Err([
+            (title, description, category_id, price, attributes, images, purchase_limit) => Err([
                 title.err(),
                 price.err(),
                 category_id.err(),
                 description.err(),
                 attributes.err(),
                 images.err(),
+                purchase_limit.err(),
             ]
             .into_iter()
             .flatten()
@@ -139,6 +146,9 @@ impl Draft {
                     .attributes()
                     .map(|attributes| patch.attributes = Some(attributes)),
                 Field::Images => self.images().map(|images| patch.images = Some(images)),
+                Field::PurchaseLimit => self
+                    .purchase_limit()
+                    .map(|limit| patch.purchase_limit = Some(limit)),
             };
             violations.extend(outcome.err());
         }
@@ -227,6 +237,18 @@ impl Draft {
         }
         Ok(self.images.clone())
     }
+
+    fn purchase_limit(&self) -> Result<i32, Violation> {
+        if (0..=MAX_PURCHASE_LIMIT).contains(&self.purchase_limit) {
+            Ok(self.purchase_limit)
+        } else {
+            Err(Violation::new(
+                "purchase_limit",
+                "PURCHASE_LIMIT_INVALID",
+                format!("must be 0 to {MAX_PURCHASE_LIMIT}"),
+            ))
+        }
+    }
 }
 
 impl Patch {
@@ -241,6 +263,7 @@ impl Patch {
             price: self.price.unwrap_or(old.price),
             attributes: self.attributes.unwrap_or(old.attributes),
             images: self.images.unwrap_or(old.images),
+            purchase_limit: self.purchase_limit.unwrap_or(old.purchase_limit),
         }
     }
 }
@@ -266,6 +289,7 @@ mod tests {
             price: Some(Ok(Money::new("EUR".parse().unwrap(), 100))),
             attributes: Ok(Attributes::default()),
             images: Vec::new(),
+            purchase_limit: 0,
             etag: String::new(),
         }
     }
@@ -329,6 +353,13 @@ mod tests {
             ..draft()
         };
         assert_eq!(reasons(&many), ["IMAGES_INVALID"]);
+        for purchase_limit in [-1, MAX_PURCHASE_LIMIT + 1] {
+            let limited = Draft {
+                purchase_limit,
+                ..draft()
+            };
+            assert_eq!(reasons(&limited), ["PURCHASE_LIMIT_INVALID"]);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(super) enum Field {
     Price,
     Attributes,
     Images,
+    PurchaseLimit,
 }
 
 impl Field {
@@ -29,6 +30,7 @@ impl Field {
             "price" => Self::Price,
             "attributes" => Self::Attributes,
             "images" => Self::Images,
+            "purchase_limit" => Self::PurchaseLimit,
             _ => return None,
         })
     }
@@ -82,7 +84,7 @@ impl Mask {
 fn unknown(path: &str) -> Violation {
     let quoted: String = path.chars().take(MAX_QUOTED_CHARS).collect();
     invalid(format!(
-        "must not name '{quoted}', only title, description, category_id, price, attributes, images"
+        "must not name '{quoted}', only title, description, category_id, price, attributes, images, purchase_limit"
     ))
 }
 

@@ -19,6 +19,9 @@ pub struct Snapshot {
     price_minor: i64,
     attributes: Attributes,
     images: Vec<String>,
+    // What was written down before there were limits has none.
+    #[serde(default)]
+    purchase_limit: i32,
     in_stock: bool,
     version: i64,
     create_time: DateTime<Utc>,
@@ -46,6 +49,7 @@ impl From<&Product> for Snapshot {
             price_minor: details.price.minor,
             attributes: details.attributes,
             images: details.images,
+            purchase_limit: details.purchase_limit,
             in_stock,
             version,
             create_time,
@@ -68,6 +72,7 @@ impl TryFrom<Snapshot> for Product {
                 price: Money::new(snapshot.currency.parse()?, snapshot.price_minor),
                 attributes: snapshot.attributes,
                 images: snapshot.images,
+                purchase_limit: snapshot.purchase_limit,
             },
             in_stock: snapshot.in_stock,
             version: snapshot.version,

@@ -27,7 +27,7 @@ pub async fn get(db: impl PgExecutor<'_>, id: ProductId) -> Result<Option<Produc
     sqlx::query_as!(
         Row,
         "SELECT id, sku, title, description, category_id, currency, price_minor, attributes,
-                images, in_stock, version, create_time, update_time
+                images, purchase_limit, in_stock, version, create_time, update_time
          FROM products WHERE id = $1",
         id.0,
     )
@@ -45,7 +45,7 @@ pub async fn get_all(
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, sku, title, description, category_id, currency, price_minor, attributes,
-                images, in_stock, version, create_time, update_time
+                images, purchase_limit, in_stock, version, create_time, update_time
          FROM products WHERE id = ANY($1)",
         &uuids(ids),
     )
@@ -66,7 +66,7 @@ pub async fn newest(
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, sku, title, description, category_id, currency, price_minor, attributes,
-                images, in_stock, version, create_time, update_time
+                images, purchase_limit, in_stock, version, create_time, update_time
          FROM products
          WHERE ($1::text IS NULL OR category_id IN (
                    SELECT below.id FROM categories AS top
@@ -94,7 +94,7 @@ pub async fn after(
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, sku, title, description, category_id, currency, price_minor, attributes,
-                images, in_stock, version, create_time, update_time
+                images, purchase_limit, in_stock, version, create_time, update_time
          FROM products WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
         id.map(|id| id.0),
         limit,
@@ -109,7 +109,7 @@ pub async fn lock(tx: &mut PgConnection, id: ProductId) -> Result<Option<Product
     sqlx::query_as!(
         Row,
         "SELECT id, sku, title, description, category_id, currency, price_minor, attributes,
-                images, in_stock, version, create_time, update_time
+                images, purchase_limit, in_stock, version, create_time, update_time
          FROM products WHERE id = $1 FOR NO KEY UPDATE",
         id.0,
     )
@@ -129,7 +129,7 @@ pub async fn lock_all(
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, sku, title, description, category_id, currency, price_minor, attributes,
-                images, in_stock, version, create_time, update_time
+                images, purchase_limit, in_stock, version, create_time, update_time
          FROM products WHERE id = ANY($1) OR sku = ANY($2)
          ORDER BY id FOR NO KEY UPDATE",
         &uuids(ids),

@@ -5,10 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use svc_kit::error::StoreError;
 use uuid::Uuid;
 
-use crate::{
-    product::ProductId,
-    stock::{Short, Stock},
-};
+use crate::{product::ProductId, stock::Stock};
 
 struct Row {
     product_id: Uuid,
@@ -82,14 +79,6 @@ pub async fn update_all(tx: &mut PgConnection, stocks: &[Stock]) -> Result<(), S
     .execute(tx)
     .await?;
     Ok(())
-}
-
-/// There is nothing at all of a product that has no row.
-pub fn missing(product_id: ProductId) -> Short {
-    Short {
-        product_id,
-        available: 0,
-    }
 }
 
 fn columns(stocks: &[Stock]) -> (Vec<Uuid>, Vec<i64>, Vec<i64>) {

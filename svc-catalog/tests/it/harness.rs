@@ -7,7 +7,9 @@ use chrono::DateTime;
 use prost::Message as _;
 use proto::souk::{
     catalog::v1::{self as pb, catalog_service_client::CatalogServiceClient},
-    event::v1::{OrderCancelled, OrderConfirmed, OrderPlaced, OrderedLine, ProductChanged},
+    event::v1::{
+        OrderCancelled, OrderConfirmed, OrderPlaced, OrderReturned, OrderedLine, ProductChanged,
+    },
     r#type::v1::Money,
 };
 use sqlx::{Executor as _, PgPool, Row as _};
@@ -15,14 +17,14 @@ use svc_catalog::{
     MIGRATIONS,
     app::App,
     cache::ProductCache,
-    consumers::{OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced},
+    consumers::{OnOrderCancelled, OnOrderConfirmed, OnOrderPlaced, OnOrderReturned},
     grpc::CatalogGrpc,
     product::ProductId,
     search::{PostgresEngine, Search},
 };
 use svc_kit::{
     clock::Clock,
-    consumer::{ConsumeError, Delivered, deliver},
+    consumer::{ConsumeError, Consumer as _, Delivered, Heard, deliver},
     testing,
 };
 use tokio::{net::TcpListener, sync::Notify};
@@ -189,6 +191,26 @@ impl Shop {
         self.placed_as(order, new_id()).await
     }
 
+    /// All of them in one transaction, as a batch that waited.
+    pub(crate) async fn placed_together(&self, orders: &[Order]) {
+        let events = orders.iter().map(|order| {
+            Heard::here(OrderPlaced {
+                order_id: order.id.to_string(),
+                lines: order.lines.clone(),
+                ..OrderPlaced::default()
+            })
+        });
+        let consumer = OnOrderPlaced {
+            app: self.app.clone(),
+        };
+        let mut tx = self.app.db.begin().await.unwrap();
+        consumer
+            .handle_all(&mut tx, events.collect())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
     pub(crate) async fn placed_as(
         &self,
         order: &Order,
@@ -224,6 +246,24 @@ impl Shop {
             ..OrderConfirmed::default()
         };
         let consumer = OnOrderConfirmed {
+            app: self.app.clone(),
+        };
+        deliver(&self.app.db, &consumer, new_id(), event).await
+    }
+
+    /// What of an order came back whole, under the name of a return.
+    pub(crate) async fn returned(
+        &self,
+        return_id: Uuid,
+        came_back: &Order,
+    ) -> Result<Delivered, ConsumeError> {
+        let event = OrderReturned {
+            order_id: came_back.id.to_string(),
+            return_id: return_id.to_string(),
+            restocked: came_back.lines.clone(),
+            ..OrderReturned::default()
+        };
+        let consumer = OnOrderReturned {
             app: self.app.clone(),
         };
         deliver(&self.app.db, &consumer, new_id(), event).await

@@ -13,6 +13,7 @@ mod list_products;
 mod meilisearch_wire;
 mod naughty_strings;
 mod reservations;
+mod restock;
 mod search_engines;
 mod search_products;
 mod update_product;

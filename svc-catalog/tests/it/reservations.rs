@@ -5,7 +5,7 @@ use std::time::Duration;
 use prost::Message as _;
 use proto::souk::event::v1::{OrderedLine, StockRejected};
 use sqlx::{Executor as _, PgPool, Row as _};
-use svc_catalog::jobs::ExpireReservations;
+use svc_catalog::jobs::ChaseReservations;
 use svc_kit::{
     consumer::{ConsumeError, Delivered},
     job::{Job as _, Progress},
@@ -15,11 +15,12 @@ use crate::harness::{Order, Shop, new_id, order};
 
 const RESERVED: &str = "souk.stock.reserved.v1";
 const REJECTED: &str = "souk.stock.rejected.v1";
+const OVERDUE: &str = "souk.stock.overdue.v1";
 const CHANGED: &str = "souk.catalog.product_changed.v1";
 
-async fn expire(shop: &Shop) {
+async fn chase(shop: &Shop) {
     shop.app.clock.advance(Duration::from_secs(1801));
-    let job = ExpireReservations {
+    let job = ChaseReservations {
         app: shop.app.clone(),
     };
     while job.step().await.unwrap() == Progress::More {}
@@ -166,45 +167,68 @@ async fn a_cancellation_that_overtakes_the_confirmation_wins(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_held_for_too_long_can_be_ordered_again(pool: PgPool) {
+async fn what_is_held_for_too_long_is_asked_about_and_stays_reserved(pool: PgPool) {
     let shop = Shop::open(pool).await;
     let tent = shop.given("Tent", 1).await;
-    let (slow, kept) = (order(&[(&tent, 1)]), order(&[(&tent, 1)]));
+    let slow = order(&[(&tent, 1)]);
     shop.placed(&slow).await.unwrap();
     shop.forget_events().await;
-    expire(&shop).await;
-    assert_eq!(shop.stock(&tent.id).await, (1, 0));
-    assert_eq!(shop.events().await, [CHANGED]);
+    chase(&shop).await;
+    assert_eq!(shop.events().await, [OVERDUE]);
+    assert_eq!(shop.stock(&tent.id).await, (1, 1), "it may be paid by now");
+    chase(&shop).await;
+    assert_eq!(shop.events().await, [OVERDUE, OVERDUE], "asked again");
 
-    shop.placed(&kept).await.unwrap();
-    shop.confirmed(&kept).await.unwrap();
-    expire(&shop).await;
-    assert_eq!(
-        shop.stock(&tent.id).await,
-        (0, 0),
-        "what is confirmed does not expire"
-    );
-
-    // Paid for after all, but gone: somebody has to be told, nothing breaks.
+    // Word of the payment was long on its way, and nothing is oversold.
     shop.confirmed(&slow).await.unwrap();
     assert_eq!(shop.stock(&tent.id).await, (0, 0));
-    // Its cancellation has nothing to give back.
-    shop.cancelled(&slow).await.unwrap();
-    assert_eq!(shop.stock(&tent.id).await, (0, 0));
+    chase(&shop).await;
+    assert_eq!(
+        shop.events().await.len(),
+        2,
+        "nobody asks about it any more"
+    );
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_expired_order_that_is_confirmed_takes_what_is_still_there(pool: PgPool) {
+async fn a_confirmed_order_without_a_reservation_takes_what_is_there(pool: PgPool) {
     let shop = Shop::open(pool).await;
     let tent = shop.given("Tent", 2).await;
-    let order = order(&[(&tent, 2)]);
-    shop.placed(&order).await.unwrap();
-    expire(&shop).await;
-    shop.confirmed(&order).await.unwrap();
+    let (lucky, late) = (order(&[(&tent, 2)]), order(&[(&tent, 1)]));
+    shop.confirmed(&lucky).await.unwrap();
     assert_eq!(shop.stock(&tent.id).await, (0, 0));
     assert!(!shop.get(&tent.id).await.unwrap().in_stock);
-    shop.cancelled(&order).await.unwrap();
+    // Somebody has to be told, nothing breaks.
+    shop.confirmed(&late).await.unwrap();
+    assert_eq!(shop.stock(&tent.id).await, (0, 0));
+    shop.cancelled(&late).await.unwrap();
+    shop.cancelled(&lucky).await.unwrap();
     assert_eq!(shop.stock(&tent.id).await, (2, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_batch_of_orders_is_served_in_its_order_by_one_write(pool: PgPool) {
+    let shop = Shop::open(pool).await;
+    let (tent, stove) = (shop.given("Tent", 10).await, shop.given("Stove", 3).await);
+    shop.forget_events().await;
+    let mut orders: Vec<Order> = (0..12).map(|_| order(&[(&tent, 1)])).collect();
+    orders.push(order(&[(&tent, 1), (&stove, 1)]));
+    orders.push(order(&[(&stove, 3)]));
+    let again = Order {
+        id: orders[0].id,
+        lines: orders[0].lines.clone(),
+    };
+    orders.push(again);
+    shop.placed_together(&orders).await;
+    assert_eq!(shop.stock(&tent.id).await, (10, 10));
+    assert_eq!(shop.stock(&stove.id).await, (3, 3), "whole orders alone");
+    let events = shop.events().await;
+    let count = |subject: &str| events.iter().filter(|event| *event == subject).count();
+    assert_eq!(
+        (count(RESERVED), count(REJECTED), count(CHANGED)),
+        (12, 3, 2),
+        "ten tents, one of them told twice, and the stoves"
+    );
 }
 
 #[sqlx::test(migrations = false)]

@@ -33,6 +33,45 @@ async fn only_what_the_mask_names_is_changed(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_purchase_limit_is_set_and_taken_away(pool: PgPool) {
+    let shop = Shop::open(pool).await;
+    let limited = pb::Product {
+        purchase_limit: 2,
+        ..tent("Tent")
+    };
+    let old = shop.create(limited, 1).await.unwrap();
+    assert_eq!(old.purchase_limit, 2);
+    assert_eq!(shop.get(&old.id).await.unwrap().purchase_limit, 2);
+
+    let renamed = pb::Product {
+        title: "Big tent".to_owned(),
+        purchase_limit: 9,
+        ..old.clone()
+    };
+    let new = shop.update(renamed.clone(), &["title"]).await.unwrap();
+    assert_eq!(new.purchase_limit, 2, "the mask does not name it");
+    let free = pb::Product {
+        purchase_limit: 0,
+        etag: String::new(),
+        ..renamed.clone()
+    };
+    let new = shop.update(free, &["purchase_limit"]).await.unwrap();
+    assert_eq!(new.purchase_limit, 0);
+    assert_eq!(shop.get(&old.id).await.unwrap(), new);
+
+    let negative = pb::Product {
+        purchase_limit: -1,
+        etag: String::new(),
+        ..renamed
+    };
+    let refused = shop
+        .update(negative, &["purchase_limit"])
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_change_to_what_it_is_writes_nothing(pool: PgPool) {
     let shop = Shop::open(pool).await;
     let old = shop.given("Tent", 1).await;

@@ -1,14 +1,18 @@
-//! One event, one transaction: claim, handle, commit. Knows nothing of NATS.
+//! One transaction: claim, handle, commit. Knows nothing of NATS.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
 use uuid::Uuid;
 
-use super::{ConsumeError, Consumer};
-use crate::{db::Db, inbox, panics};
+use super::{ConsumeError, Consumer, Heard};
+use crate::{
+    db::Db,
+    fault::{self, Point},
+    inbox, panics,
+};
 
-/// How long a handler may take with one event.
+/// How long a handler may take with one event, or with one batch.
 pub const HANDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What became of a delivery.
@@ -30,7 +34,23 @@ pub async fn deliver<C: Consumer>(
     event_id: Uuid,
     event: C::Event,
 ) -> Result<Delivered, ConsumeError> {
-    let attempt = AssertUnwindSafe(attempt(db, consumer, event_id, event)).catch_unwind();
+    guarded(attempt(db, consumer, event_id, event)).await
+}
+
+/// Hands a batch to a consumer in one transaction. Returns the events that
+/// were handled now; the others had been handled before.
+pub(super) async fn deliver_all<C: Consumer>(
+    db: &Db,
+    consumer: &C,
+    events: Vec<(Uuid, Heard<C::Event>)>,
+) -> Result<HashSet<Uuid>, ConsumeError> {
+    guarded(attempt_all(db, consumer, events)).await
+}
+
+async fn guarded<T>(
+    attempt: impl Future<Output = Result<T, ConsumeError>>,
+) -> Result<T, ConsumeError> {
+    let attempt = AssertUnwindSafe(attempt).catch_unwind();
     match tokio::time::timeout(HANDLE_TIMEOUT, attempt).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(panic)) => Err(ConsumeError::reject(format!(
@@ -49,11 +69,39 @@ async fn attempt<C: Consumer>(
     event_id: Uuid,
     event: C::Event,
 ) -> Result<Delivered, ConsumeError> {
+    fault::passed_by(Point::ConsumerBeforeTransaction, C::NAME);
     let mut tx = db.begin().await?;
     if !inbox::claim(&mut tx, C::NAME, event_id).await? {
         return Ok(Delivered::Duplicate);
     }
     consumer.handle(&mut tx, event).await?;
+    fault::passed_by(Point::ConsumerBeforeCommit, C::NAME);
     tx.commit().await?;
+    fault::passed_by(Point::ConsumerAfterCommit, C::NAME);
     Ok(Delivered::Handled)
+}
+
+async fn attempt_all<C: Consumer>(
+    db: &Db,
+    consumer: &C,
+    events: Vec<(Uuid, Heard<C::Event>)>,
+) -> Result<HashSet<Uuid>, ConsumeError> {
+    let ids: Vec<Uuid> = events.iter().map(|(id, _)| *id).collect();
+    fault::passed_by(Point::BatchBeforeTransaction, C::NAME);
+    let mut tx = db.begin().await?;
+    let claimed = inbox::claim_all(&mut tx, C::NAME, &ids).await?;
+    // An event that was delivered twice may stand in the batch twice.
+    let mut left = claimed.clone();
+    let fresh: Vec<Heard<C::Event>> = events
+        .into_iter()
+        .filter(|(id, _)| left.remove(id))
+        .map(|(_, heard)| heard)
+        .collect();
+    if !fresh.is_empty() {
+        consumer.handle_all(&mut tx, fresh).await?;
+    }
+    fault::passed_by(Point::BatchBeforeCommit, C::NAME);
+    tx.commit().await?;
+    fault::passed_by(Point::BatchAfterCommit, C::NAME);
+    Ok(claimed)
 }

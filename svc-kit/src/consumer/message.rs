@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream::{AckKind, Message};
 use prost::Message as _;
 use proto::events::Event as _;
-use tracing::{Instrument as _, field::Empty};
+use tracing::{Instrument as _, Span, field::Empty};
 use uuid::Uuid;
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     dead_letter::{self, Given},
+    fault::{self, Point},
     inbox,
     nats::headers::Envelope,
     telemetry,
@@ -42,6 +43,14 @@ pub(super) async fn process<C: Consumer>(
     message: &Message,
 ) -> After {
     let envelope = Envelope::read(message.headers.as_ref());
+    let span = span::<C>(message, &envelope);
+    handle(around, consumer, message, &envelope)
+        .instrument(span)
+        .await
+}
+
+/// To what the handling of a message belongs.
+pub(super) fn span<C: Consumer>(message: &Message, envelope: &Envelope) -> Span {
     let span = tracing::info_span!(
         "consume",
         otel.name = C::NAME,
@@ -56,9 +65,15 @@ pub(super) async fn process<C: Consumer>(
     if let Some(id) = envelope.event_id {
         span.record("event_id", tracing::field::display(id));
     }
-    handle(around, consumer, message, &envelope)
-        .instrument(span)
-        .await
+    span
+}
+
+/// An event was published again for one consumer, and this is not it.
+pub(super) fn is_for_another<C: Consumer>(envelope: &Envelope) -> bool {
+    envelope
+        .replay_for
+        .as_deref()
+        .is_some_and(|meant| meant != C::NAME)
 }
 
 async fn handle<C: Consumer>(
@@ -67,11 +82,7 @@ async fn handle<C: Consumer>(
     message: &Message,
     envelope: &Envelope,
 ) -> After {
-    if envelope
-        .replay_for
-        .as_deref()
-        .is_some_and(|meant| meant != C::NAME)
-    {
+    if is_for_another::<C>(envelope) {
         count::<C>("other");
         acknowledge(message).await;
         return After::Next;
@@ -98,20 +109,8 @@ async fn handle<C: Consumer>(
     let deliveries = deliveries(message);
     match outcome {
         Ok(delivered) => {
-            if deliveries > 1 {
-                forget_failures::<C>(around, event_id).await;
-            }
-            match delivered {
-                Delivered::Handled => {
-                    tracing::info!("handled");
-                    count::<C>("handled");
-                }
-                Delivered::Duplicate => {
-                    tracing::debug!("handled before");
-                    count::<C>("duplicate");
-                }
-            }
-            acknowledge(message).await;
+            conclude::<C>(around, message, event_id, delivered).await;
+            fault::passed_by(Point::ConsumerAfterAck, C::NAME);
             After::Next
         }
         Err(failure) => match judge(&around.db, C::NAME, event_id, deliveries, failure).await {
@@ -139,6 +138,32 @@ async fn handle<C: Consumer>(
             }
         },
     }
+}
+
+/// Acknowledges a message whose event is handled.
+pub(super) async fn conclude<C: Consumer>(
+    around: &Surroundings,
+    message: &Message,
+    event_id: Uuid,
+    delivered: Delivered,
+) {
+    if deliveries(message) > 1 {
+        forget_failures::<C>(around, event_id).await;
+    }
+    match delivered {
+        Delivered::Handled => {
+            tracing::info!("handled");
+            count::<C>("handled");
+        }
+        Delivered::Duplicate => {
+            tracing::debug!("handled before");
+            count::<C>("duplicate");
+        }
+    }
+    if deliveries(message) == 1 && fault::redelivers() {
+        return put_back(message, Duration::ZERO).await;
+    }
+    acknowledge(message).await;
 }
 
 /// Puts a message to the dead letters. While that is impossible it stays where

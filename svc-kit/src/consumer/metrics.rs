@@ -19,7 +19,7 @@ pub(super) static EVENTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub(super) static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     metrics::histogram(
         "consumer_duration_seconds",
-        "Time to handle an event, by consumer.",
+        "Time of a transaction with one event or a batch, by consumer.",
         &["consumer"],
     )
 });

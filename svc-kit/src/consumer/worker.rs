@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Consumer, HANDLE_TIMEOUT,
+    batch::process_all,
     message::{After, process, put_back},
     metrics, pull,
 };
@@ -21,6 +22,7 @@ use crate::{
     Shutdown,
     backoff::Backoff,
     db::Db,
+    fault,
     nats::{Nats, headers::Envelope},
 };
 
@@ -101,7 +103,8 @@ async fn consume<C: Consumer>(
         }
         let batch = pull::next(&durable, &mut connections, shutdown).await?;
         *handled += batch.len() as u64;
-        if let Some(pause) = work_off(around, consumer, batch).await {
+        let left = process_all(around, consumer, batch).await;
+        if let Some(pause) = work_off(around, consumer, left).await {
             tokio::select! {
                 () = shutdown.stopped() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -111,8 +114,8 @@ async fn consume<C: Consumer>(
     Ok(())
 }
 
-/// Handles a batch: an aggregate's messages one after the other, aggregates
-/// beside each other. Says how long to wait if nothing can be handled now.
+/// Handles messages one by one: an aggregate's messages after each other,
+/// aggregates beside each other. Says how long to wait if nothing can be handled now.
 async fn work_off<C: Consumer>(
     around: &Surroundings,
     consumer: &C,
@@ -168,7 +171,7 @@ async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<Config>, async_nats::E
         filter_subject: C::Event::SUBJECT.to_owned(),
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
+        ack_wait: fault::patience(ACK_WAIT),
         // The kit counts attempts itself, and gives up with a dead letter.
         max_deliver: -1,
         max_ack_pending: MAX_ACK_PENDING,

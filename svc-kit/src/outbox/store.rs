@@ -7,13 +7,13 @@ use uuid::Uuid;
 use crate::db::Db;
 
 /// A row to be inserted.
-pub(super) struct NewRow<'a> {
+pub(super) struct NewRow {
     pub(super) id: Uuid,
-    pub(super) subject: &'a str,
-    pub(super) r#type: &'a str,
-    pub(super) aggregate_id: &'a str,
-    pub(super) payload: &'a [u8],
-    pub(super) trace_parent: Option<&'a str>,
+    pub(super) subject: &'static str,
+    pub(super) r#type: &'static str,
+    pub(super) aggregate_id: String,
+    pub(super) payload: Vec<u8>,
+    pub(super) trace_parent: Option<String>,
     pub(super) create_time: DateTime<Utc>,
 }
 
@@ -28,17 +28,26 @@ pub(super) struct Row {
     pub(super) create_time: DateTime<Utc>,
 }
 
-pub(super) async fn insert(tx: &mut PgConnection, row: &NewRow<'_>) -> sqlx::Result<()> {
+/// Inserts rows, in their order.
+pub(super) async fn insert_all(tx: &mut PgConnection, rows: &[NewRow]) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let subjects: Vec<&str> = rows.iter().map(|row| row.subject).collect();
+    let types: Vec<&str> = rows.iter().map(|row| row.r#type).collect();
+    let aggregates: Vec<&str> = rows.iter().map(|row| row.aggregate_id.as_str()).collect();
+    let payloads: Vec<&[u8]> = rows.iter().map(|row| row.payload.as_slice()).collect();
+    let traces: Vec<Option<&str>> = rows.iter().map(|row| row.trace_parent.as_deref()).collect();
+    let times: Vec<DateTime<Utc>> = rows.iter().map(|row| row.create_time).collect();
     sqlx::query!(
         "INSERT INTO outbox (id, subject, type, aggregate_id, payload, trace_parent, create_time)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        row.id,
-        row.subject,
-        row.r#type,
-        row.aggregate_id,
-        row.payload,
-        row.trace_parent,
-        row.create_time,
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[],
+                              $6::text[], $7::timestamptz[])",
+        &ids,
+        &subjects as &[&str],
+        &types as &[&str],
+        &aggregates as &[&str],
+        &payloads as &[&[u8]],
+        &traces as &[Option<&str>],
+        &times,
     )
     .execute(tx)
     .await?;

@@ -282,3 +282,88 @@ async fn what_was_not_begun_when_a_replica_stops_comes_to_another_at_once(pool: 
     assert_eq!(all.len(), 200, "each of them once");
     forget::<Stops>().await;
 }
+
+/// Notes in which transaction it is called; cannot stand one of the events.
+struct Batched {
+    ours: Vec<String>,
+}
+
+const UNBEARABLE: usize = 7;
+
+impl Consumer for Batched {
+    type Event = OrderShipped;
+    const NAME: &'static str = "test-kit-batched";
+
+    async fn handle(&self, tx: &mut PgConnection, event: OrderShipped) -> Result<(), ConsumeError> {
+        if !self.ours.contains(&event.order_id) {
+            return Ok(());
+        }
+        if event.tracking_code == UNBEARABLE.to_string() {
+            return Err(ConsumeError::reject("unbearable"));
+        }
+        let transaction: String = sqlx::query_scalar("SELECT pg_current_xact_id()::text")
+            .fetch_one(&mut *tx)
+            .await?;
+        note(tx, &format!("{} {transaction}", event.tracking_code)).await?;
+        Ok(())
+    }
+}
+
+/// How many events wait in a test of batches.
+const WAITING: usize = 30;
+
+/// How many transactions wrote the notes, and how many notes there are.
+async fn transactions(kit: &Kit) -> (usize, usize) {
+    let notes = notes(kit).await;
+    let transactions: HashSet<&str> = notes
+        .iter()
+        .filter_map(|note| note.split_once(' ').map(|(_, transaction)| transaction))
+        .collect();
+    (transactions.len(), notes.len())
+}
+
+#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
+async fn what_waits_is_handled_in_few_transactions(pool: PgPool) {
+    let kit = with_notes(pool).await;
+    let ours: Vec<String> = (0..WAITING).map(|_| some_order()).collect();
+    forget::<Batched>().await;
+    for (number, order) in (100..).zip(&ours) {
+        kit.announce(&shipped(order, number)).await;
+    }
+    let running = Running::resume(&kit, Batched { ours });
+    until("all are handled", || async {
+        transactions(&kit).await.1 == WAITING
+    })
+    .await;
+    let (transactions, notes) = transactions(&kit).await;
+    assert!(
+        transactions * 2 <= notes,
+        "{transactions} transactions for {notes} events"
+    );
+    until("all is acknowledged", || async {
+        unacknowledged::<Batched>().await == 0
+    })
+    .await;
+    running.end::<Batched>().await;
+}
+
+#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
+async fn a_bad_event_spoils_nothing_for_its_batch(pool: PgPool) {
+    let kit = with_notes(pool).await;
+    let ours: Vec<String> = (0..10).map(|_| some_order()).collect();
+    forget::<Batched>().await;
+    for (number, order) in (1..).zip(&ours) {
+        kit.announce(&shipped(order, number)).await;
+    }
+    let running = Running::resume(&kit, Batched { ours });
+    until("the others are handled", || async {
+        transactions(&kit).await.1 == 9
+    })
+    .await;
+    until("all is acknowledged", || async {
+        unacknowledged::<Batched>().await == 0
+    })
+    .await;
+    assert_eq!(transactions(&kit).await.1, 9, "each once");
+    running.end::<Batched>().await;
+}

@@ -1,4 +1,4 @@
-//! The money was given back.
+//! Money was given back: all of it, or a part.
 
 use proto::souk::event::v1 as event;
 use sqlx::PgConnection;
@@ -10,8 +10,8 @@ use svc_kit::{
 use super::{amount, id, lock};
 use crate::{
     app::App,
-    order::lifecycle::{Payment, Refunded},
-    store::orders,
+    order::lifecycle::{Payment, Refund, Refunded},
+    store::{orders, refunds},
 };
 
 /// Hears `souk.payment.refunded.v1`.
@@ -37,16 +37,30 @@ impl Consumer for OnPaymentRefunded {
             id: id("payment_id", &event.payment_id)?,
             amount: amount(event.amount.as_ref())?,
         };
+        let return_id = match event.return_id.as_str() {
+            "" => None,
+            text => Some(id("return_id", text)?),
+        };
+        let refund = Refund { payment, return_id };
+        let refund_id = id("refund_id", &event.refund_id)?;
+        let now = self.clock.now();
         let mut order = lock(tx, &event.order_id).await?;
-        match order.refunded(&payment, self.clock.now()) {
+        let before = order.refunded_total;
+        match order.refunded(&refund, now) {
             Refunded::Noted => {
-                orders::save(tx, &order).await?;
-                tracing::info!(order_id = %order.id, "refunded");
+                if refunds::insert_once(tx, &order, refund_id, &refund, now).await? {
+                    orders::save(tx, &order).await?;
+                    tracing::info!(order_id = %order.id, amount = %payment.amount, all = order.refunded, "refunded");
+                }
                 Ok(())
             }
-            Refunded::Already => Ok(()),
+            Refunded::TooEarly => Err(ConsumeError::retry(format!(
+                "payment {} was refunded before its capture was heard of",
+                payment.id
+            ))),
+            Refunded::Unexpected if refunds::is_known(tx, &order, refund_id).await? => Ok(()),
             Refunded::Unexpected => Err(ConsumeError::reject(format!(
-                "{} of payment {} were refunded for an order that is {} and costs {}",
+                "{} of payment {} were refunded for an order that is {} and costs {}, of which {before} went back before",
                 payment.amount, payment.id, order.status, order.total
             ))),
         }

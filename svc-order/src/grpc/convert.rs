@@ -1,7 +1,9 @@
-//! Messages to commands, and nouns to messages.
+//! Messages to commands, and nouns to messages. What staff alone ask for is in
+//! [`staff`].
+
+mod staff;
 
 use chrono::{DateTime, Utc};
-use prost::Message as _;
 use prost_types::Timestamp;
 use proto::souk::{
     order::v1 as pb,
@@ -80,9 +82,13 @@ impl TryFrom<pb::PlaceOrderRequest> for PlaceOrder {
 /// decoding, so they make no difference.
 fn fingerprinted(mut request: pb::PlaceOrderRequest) -> (pb::PlaceOrderRequest, Fingerprint) {
     let id = std::mem::take(&mut request.request_id);
-    let fingerprint = Fingerprint(Sha256::digest(request.encode_to_vec()).into());
+    let fingerprint = fingerprint(&request);
     request.request_id = id;
     (request, fingerprint)
+}
+
+fn fingerprint(request_without_id: &impl prost::Message) -> Fingerprint {
+    Fingerprint(Sha256::digest(request_without_id.encode_to_vec()).into())
 }
 
 fn item(item: &pb::OrderItem) -> Result<Item, Invalid> {
@@ -93,8 +99,11 @@ fn item(item: &pb::OrderItem) -> Result<Item, Invalid> {
 }
 
 fn expected_total(wire: &WireMoney) -> Result<Money, Invalid> {
-    Money::try_from(wire)
-        .map_err(|error| Invalid::new("expected_total", format!("is no amount: {error}")))
+    amount("expected_total", wire)
+}
+
+fn amount(field: &str, wire: &WireMoney) -> Result<Money, Invalid> {
+    Money::try_from(wire).map_err(|error| Invalid::new(field, format!("is no amount: {error}")))
 }
 
 fn address_of(wire: WireAddress) -> Address {
@@ -156,6 +165,7 @@ impl From<Order> for pb::Order {
             total: Some(order.total.into()),
             shipping_address: Some(wire_address(order.shipping_address)),
             refunded: order.refunded,
+            refunded_total: Some(order.refunded_total.into()),
             carrier,
             tracking_code,
             create_time: Some(timestamp(order.created_at)),
@@ -171,6 +181,7 @@ impl From<Line> for pb::OrderLine {
             title: line.title,
             quantity: line.quantity,
             unit_price: Some(line.unit_price.into()),
+            returned_quantity: line.returned,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use proto::souk::event::v1 as event;
 
-use super::{CancelReason, Order};
+use super::{CancelReason, Order, returns::Return};
 
 impl Order {
     /// It was placed: reserve the stock.
@@ -65,6 +65,31 @@ impl Order {
             tracking_code: shipment
                 .map(|shipment| shipment.tracking_code)
                 .unwrap_or_default(),
+        }
+    }
+
+    /// Some of it came back.
+    pub fn came_back(&self, returned: &Return) -> event::OrderReturned {
+        let mut restocked: Vec<event::OrderedLine> = Vec::new();
+        for item in returned.items.iter().filter(|item| item.restock) {
+            let product_id = item.product_id.to_string();
+            match restocked
+                .iter_mut()
+                .find(|line| line.product_id == product_id)
+            {
+                Some(line) => line.quantity += item.quantity,
+                None => restocked.push(event::OrderedLine {
+                    product_id,
+                    quantity: item.quantity,
+                }),
+            }
+        }
+        event::OrderReturned {
+            order_id: self.id.to_string(),
+            return_id: returned.id.to_string(),
+            account_id: self.account_id.to_string(),
+            restocked,
+            refund: (returned.refund.minor > 0).then(|| returned.refund.into()),
         }
     }
 

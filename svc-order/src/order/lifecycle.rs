@@ -5,11 +5,14 @@
 //! pending ─reserved▶ reserved ─captured▶ confirmed ─▶ shipped ─▶ delivered
 //!    └───────────────────┴──────────────────┴──▶ cancelled ─▶ refunded
 //! ```
+//!
+//! Money may go back, in parts, from `confirmed` on; what comes back of the
+//! goods is told in [`super::returns`].
 
 use chrono::{DateTime, Utc};
 use svc_kit::money::Money;
 
-use super::{CancelReason, Order, PaymentId, Shipment, Status};
+use super::{CancelReason, Order, PaymentId, Shipment, Status, returns::ReturnId};
 use crate::checkout::CheckoutRules;
 
 /// The stock was reserved.
@@ -60,15 +63,15 @@ pub enum Unusable {
     WrongAmount,
 }
 
-/// The money was given back.
+/// Money was given back.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refunded {
-    /// From now on refunded.
+    /// So much more has gone back.
     Noted,
-    /// It was known.
-    Already,
-    /// The order is not cancelled, or it is other money.
+    /// Word of the capture is still on its way.
+    TooEarly,
+    /// It is other money, or more than was left.
     Unexpected,
 }
 
@@ -119,13 +122,23 @@ pub struct Payment {
     pub amount: Money,
 }
 
+/// Money that was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refund {
+    /// Of which payment, and how much of it.
+    pub payment: Payment,
+    /// The return that it is for; `None` for a cancelled order, or given by
+    /// staff.
+    pub return_id: Option<ReturnId>,
+}
+
 impl Order {
     /// The checkout has not come to an end.
     pub fn is_unfinished(&self) -> bool {
         matches!(self.status, Status::Pending | Status::Reserved)
     }
 
-    /// Nothing that a customer sees will change any more.
+    /// Nothing more is on its way. A return may still follow.
     pub fn is_final(&self) -> bool {
         match self.status {
             Status::Delivered => true,
@@ -209,20 +222,32 @@ impl Order {
         }
     }
 
-    /// Applies that the money was given back. Word of it may come before word
-    /// of the capture.
-    pub fn refunded(&mut self, payment: &Payment, now: DateTime<Utc>) -> Refunded {
-        if self.status != Status::Cancelled
-            || self.payment_id != Some(payment.id)
-            || payment.amount != self.total
+    /// Applies that money was given back: all of it or a part, for a return,
+    /// because the order is cancelled, or by the will of staff. The caller
+    /// sees to it that each refund is applied once. For a cancelled order,
+    /// word of it may come before word of the capture.
+    pub fn refunded(&mut self, refund: &Refund, now: DateTime<Utc>) -> Refunded {
+        let amount = refund.payment.amount;
+        let total = self.total.minor;
+        if self.payment_id != Some(refund.payment.id)
+            || amount.currency != self.total.currency
+            || amount.minor <= 0
+            || amount.minor > total - self.refunded_total.minor
         {
             return Refunded::Unexpected;
         }
-        if self.refunded {
-            return Refunded::Already;
+        match self.status {
+            Status::Pending | Status::Reserved => return Refunded::TooEarly,
+            Status::Cancelled => self.paid = true,
+            Status::Confirmed | Status::Shipped | Status::Delivered => {}
         }
-        self.paid = true;
-        self.refunded = true;
+        self.refunded_total.minor += amount.minor;
+        if refund.return_id.is_some() {
+            self.owed.minor = (self.owed.minor - amount.minor).max(0);
+        }
+        // What staff gave back besides may have been promised for a return.
+        self.owed.minor = self.owed.minor.min(total - self.refunded_total.minor);
+        self.refunded = self.refunded_total == self.total;
         self.touch(now);
         Refunded::Noted
     }
@@ -295,7 +320,7 @@ impl Order {
         self.touch(now);
     }
 
-    fn touch(&mut self, now: DateTime<Utc>) {
+    pub(super) fn touch(&mut self, now: DateTime<Utc>) {
         self.version += 1;
         self.updated_at = now;
     }

@@ -136,6 +136,8 @@ impl Order {
             payment_id: None,
             paid: false,
             refunded: false,
+            refunded_total: Money::zero(total.currency),
+            owed: Money::zero(total.currency),
             cancel_reason: None,
             shipment: None,
             announcements: 0,
@@ -153,6 +155,11 @@ impl Order {
         self.payment_id = None;
         self.paid = false;
         self.refunded = false;
+        self.refunded_total.minor = 0;
+        self.owed.minor = 0;
+        for line in &mut self.lines {
+            line.returned = 0;
+        }
         self.cancel_reason = None;
         self.shipment = None;
         self.announcements = 0;
@@ -176,6 +183,7 @@ fn lines(items: &[Item], offers: &Offers) -> Result<Vec<Line>, Refused> {
                 title: offer.title.clone(),
                 quantity: item.quantity,
                 unit_price: offer.price,
+                returned: 0,
             }),
         }
     }

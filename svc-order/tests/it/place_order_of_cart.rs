@@ -215,6 +215,31 @@ async fn an_empty_cart_cannot_be_ordered(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_changed_price_of_what_is_in_the_cart_is_refused_with_the_new_total(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 2).await;
+    shop.catalog.set_price(tent, eur(45_50));
+    let mut command = order_of_cart();
+    command.expected_total = Some(eur(84_00));
+
+    let error = shop.place(command.clone()).await.unwrap_err();
+
+    assert_eq!(
+        (kind(&error), reason(&error)),
+        (Kind::Conflict, "PRICE_CHANGED")
+    );
+    let told = svc_kit::error::ServiceError::metadata(&error);
+    assert!(told.contains(&("total_units", "91".to_owned())), "{told:?}");
+    assert_eq!(shop.cart().await, [(tent, 2)]);
+    assert!(shop.outbox().await.is_empty());
+
+    command.expected_total = Some(eur(91_00));
+    assert_eq!(shop.place(command).await.unwrap().total, eur(91_00));
+    assert!(shop.cart().await.is_empty());
+}
+
+#[sqlx::test(migrations = false)]
 async fn what_is_gone_from_the_catalog_is_named_and_stays_in_the_cart(pool: PgPool) {
     let shop = Shop::new(pool).await;
     let tent = shop.catalog.sell("Tent", eur(42_00));

@@ -26,7 +26,8 @@ use svc_order::{
     app::App,
     checkout::CheckoutRules,
     consumers::{
-        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnStockRejected, OnStockReserved,
+        OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnReservationOverdue,
+        OnStockRejected, OnStockReserved,
     },
     error::Error,
     get_order::get_order,
@@ -50,6 +51,7 @@ pub(crate) const REQUESTED: &str = "souk.payment.requested.v1";
 pub(crate) const CONFIRMED: &str = "souk.order.confirmed.v1";
 pub(crate) const CANCELLED: &str = "souk.order.cancelled.v1";
 pub(crate) const SHIPPED: &str = "souk.order.shipped.v1";
+pub(crate) const RETURNED: &str = "souk.order.returned.v1";
 
 pub(crate) struct Shop {
     pub(crate) app: App,
@@ -169,11 +171,31 @@ impl Shop {
         ship_order(&self.app, order.id, dhl()).await.unwrap()
     }
 
+    /// An order of three tents and a mug that a carrier has: EUR 135.00.
+    pub(crate) async fn given_shipped_camp(&self) -> (Order, ProductId, ProductId) {
+        let tent = self.catalog.sell("Tent", eur(42_00));
+        let mug = self.catalog.sell("Mug", eur(9_00));
+        let placed = self.place(order_of(&[(tent, 3), (mug, 1)])).await.unwrap();
+        self.stock_reserved(placed.id).await.unwrap();
+        let reserved = self.reload(placed.id).await;
+        self.captured(captured(&reserved)).await.unwrap();
+        let order = ship_order(&self.app, placed.id, dhl()).await.unwrap();
+        (order, tent, mug)
+    }
+
     pub(crate) async fn stock_reserved(&self, id: OrderId) -> Result<Delivered, ConsumeError> {
         let event = event::StockReserved {
             order_id: id.to_string(),
         };
         self.deliver(&OnStockReserved::new(&self.app), event).await
+    }
+
+    pub(crate) async fn reservation_overdue(&self, id: OrderId) -> Result<Delivered, ConsumeError> {
+        let event = event::ReservationOverdue {
+            order_id: id.to_string(),
+        };
+        self.deliver(&OnReservationOverdue::new(&self.app), event)
+            .await
     }
 
     pub(crate) async fn stock_rejected(&self, id: OrderId) -> Result<Delivered, ConsumeError> {
@@ -310,6 +332,14 @@ pub(crate) fn refunded(order: &Order) -> event::PaymentRefunded {
         refund_id: uuid().to_string(),
         amount: Some(order.total.into()),
         return_id: String::new(),
+    }
+}
+
+/// Some of an order's money that went back.
+pub(crate) fn refunded_part(order: &Order, minor: i64) -> event::PaymentRefunded {
+    event::PaymentRefunded {
+        amount: Some(eur(minor).into()),
+        ..refunded(order)
     }
 }
 

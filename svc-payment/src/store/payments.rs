@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, id::AccountId};
+use svc_kit::{error::StoreError, fault, id::AccountId};
 use uuid::Uuid;
 
 use super::{LEASE, count, money, read};
@@ -195,7 +195,7 @@ pub async fn claim_due(
              refunded_minor, refund_requested_minor, failure_reason, attempts, last_charge_time,
              create_time, payment_token, trace_parent, provider, due.call AS "call!""#,
         now,
-        now + LEASE,
+        now + fault::patience(LEASE),
     )
     .fetch_optional(&mut *tx)
     .await?;

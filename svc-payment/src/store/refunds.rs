@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, id::AccountId};
+use svc_kit::{error::StoreError, fault, id::AccountId};
 use uuid::Uuid;
 
 use super::{LEASE, count, money, read};
@@ -148,7 +148,7 @@ pub async fn claim_due(
              trace_parent, due.refund AS "refund!",
              (SELECT provider FROM payments WHERE payments.id = payment_id) AS "provider!""#,
         now,
-        now + LEASE,
+        now + fault::patience(LEASE),
     )
     .fetch_optional(tx)
     .await?;

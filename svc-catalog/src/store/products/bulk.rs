@@ -26,6 +26,7 @@ struct Columns {
     versions: Vec<i64>,
     create_times: Vec<DateTime<Utc>>,
     update_times: Vec<DateTime<Utc>>,
+    purchase_limits: Vec<i32>,
 }
 
 impl Columns {
@@ -51,6 +52,7 @@ impl Columns {
             columns.versions.push(product.version);
             columns.create_times.push(product.create_time);
             columns.update_times.push(product.update_time);
+            columns.purchase_limits.push(details.purchase_limit);
         }
         columns
     }
@@ -66,17 +68,17 @@ pub async fn insert_all(
     let ids = sqlx::query_scalar!(
         "INSERT INTO products (id, sku, title, description, category_id, currency, price_minor,
                                attributes, images, facet_terms, in_stock, version, create_time,
-                               update_time)
+                               update_time, purchase_limit)
          SELECT id, sku, title, description, category_id, currency, price_minor, attributes,
                 ARRAY(SELECT jsonb_array_elements_text(images)),
                 ARRAY(SELECT jsonb_array_elements_text(facet_terms)),
-                in_stock, version, create_time, update_time
+                in_stock, version, create_time, update_time, purchase_limit
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
                      $7::bigint[], $8::jsonb[], $9::jsonb[], $10::jsonb[], $11::boolean[],
-                     $12::bigint[], $13::timestamptz[], $14::timestamptz[])
+                     $12::bigint[], $13::timestamptz[], $14::timestamptz[], $15::int[])
               AS new (id, sku, title, description, category_id, currency, price_minor,
                       attributes, images, facet_terms, in_stock, version, create_time,
-                      update_time)
+                      update_time, purchase_limit)
          ORDER BY sku
          ON CONFLICT DO NOTHING
          RETURNING id",
@@ -94,6 +96,7 @@ pub async fn insert_all(
         &new.versions,
         &new.create_times,
         &new.update_times,
+        &new.purchase_limits,
     )
     .fetch_all(tx)
     .await?;
@@ -111,12 +114,13 @@ pub async fn update_all(tx: &mut PgConnection, products: &[Product]) -> Result<(
              price_minor = new.price_minor, attributes = new.attributes,
              images = ARRAY(SELECT jsonb_array_elements_text(new.images)),
              facet_terms = ARRAY(SELECT jsonb_array_elements_text(new.facet_terms)),
-             version = new.version, update_time = new.update_time
+             version = new.version, update_time = new.update_time,
+             purchase_limit = new.purchase_limit
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
                      $7::bigint[], $8::jsonb[], $9::jsonb[], $10::jsonb[], $11::bigint[],
-                     $12::timestamptz[])
+                     $12::timestamptz[], $13::int[])
               AS new (id, sku, title, description, category_id, currency, price_minor,
-                      attributes, images, facet_terms, version, update_time)
+                      attributes, images, facet_terms, version, update_time, purchase_limit)
          WHERE products.id = new.id",
         &new.ids,
         &new.skus,
@@ -130,6 +134,7 @@ pub async fn update_all(tx: &mut PgConnection, products: &[Product]) -> Result<(
         &new.facet_terms,
         &new.versions,
         &new.update_times,
+        &new.purchase_limits,
     )
     .execute(tx)
     .await?;

@@ -32,6 +32,8 @@ pub(super) struct Row {
     pub(super) payment_id: Option<Uuid>,
     pub(super) paid: bool,
     pub(super) refunded: bool,
+    pub(super) refunded_minor: i64,
+    pub(super) owed_minor: i64,
     pub(super) shipping_address: serde_json::Value,
     pub(super) cancel_reason: Option<String>,
     pub(super) carrier: Option<String>,
@@ -50,6 +52,7 @@ pub(super) struct LineRow {
     pub(super) title: String,
     pub(super) quantity: i32,
     pub(super) unit_price_minor: i64,
+    pub(super) returned_quantity: i32,
 }
 
 /// A row of `orders` that makes no sense.
@@ -81,6 +84,7 @@ impl Row {
                 title: line.title,
                 quantity: line.quantity,
                 unit_price: Money::new(currency, line.unit_price_minor),
+                returned: line.returned_quantity,
             })
             .collect();
         if lines.is_empty() {
@@ -110,6 +114,8 @@ impl Row {
             payment_id: self.payment_id.map(PaymentId),
             paid: self.paid,
             refunded: self.refunded,
+            refunded_total: Money::new(currency, self.refunded_minor),
+            owed: Money::new(currency, self.owed_minor),
             cancel_reason: self.cancel_reason.map(CancelReason::stored),
             shipment: self.carrier.map(|carrier| Shipment {
                 carrier,

@@ -24,10 +24,18 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 
+/// A product as a test has put it in.
+#[derive(Clone)]
+struct Sold {
+    title: String,
+    price: Money,
+    purchase_limit: i32,
+}
+
 /// The products, and whether they can be had.
 #[derive(Clone, Default)]
 pub(crate) struct TestCatalog {
-    products: Arc<Mutex<HashMap<ProductId, (String, Money)>>>,
+    products: Arc<Mutex<HashMap<ProductId, Sold>>>,
     away: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
 }
@@ -49,15 +57,22 @@ impl TestCatalog {
     /// Adds a product.
     pub(crate) fn sell(&self, title: &str, price: Money) -> ProductId {
         let id = ProductId::generate(&Clock::system());
-        self.products
-            .lock()
-            .unwrap()
-            .insert(id, (title.to_owned(), price));
+        let sold = Sold {
+            title: title.to_owned(),
+            price,
+            purchase_limit: 0,
+        };
+        self.products.lock().unwrap().insert(id, sold);
         id
     }
 
     pub(crate) fn set_price(&self, id: ProductId, price: Money) {
-        self.products.lock().unwrap().get_mut(&id).unwrap().1 = price;
+        self.products.lock().unwrap().get_mut(&id).unwrap().price = price;
+    }
+
+    pub(crate) fn set_purchase_limit(&self, id: ProductId, limit: i32) {
+        let mut products = self.products.lock().unwrap();
+        products.get_mut(&id).unwrap().purchase_limit = limit;
     }
 
     pub(crate) fn remove(&self, id: ProductId) {
@@ -97,10 +112,11 @@ impl CatalogService for TestCatalog {
         for id in ids {
             match products.get(&id.parse().unwrap()) {
                 None => answer.missing_ids.push(id),
-                Some((title, price)) => answer.products.push(pb::Product {
+                Some(sold) => answer.products.push(pb::Product {
                     id,
-                    title: title.clone(),
-                    price: Some((*price).into()),
+                    title: sold.title.clone(),
+                    price: Some(sold.price.into()),
+                    purchase_limit: sold.purchase_limit,
                     ..pb::Product::default()
                 }),
             }

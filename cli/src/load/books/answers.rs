@@ -1,0 +1,119 @@
+//! What customers were told is what is in the books.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::Finding;
+use super::snapshot::{Order, Snapshot};
+use crate::load::record::{End, Record};
+
+/// Every answered order exists, as it was answered.
+pub(super) fn answered(snapshot: &Snapshot, record: &Record) -> Finding {
+    let mut finding = Finding::new(
+        "answered",
+        "every answered order exists, as it was answered",
+    );
+    let orders: BTreeMap<Uuid, &Order> = snapshot
+        .orders
+        .iter()
+        .map(|order| (order.id, order))
+        .collect();
+    for asked in &record.asked {
+        let End::Answered {
+            order_id,
+            currency,
+            total_minor,
+        } = &asked.end
+        else {
+            continue;
+        };
+        finding.looked_at(1);
+        let request = asked.request_id;
+        match orders.get(order_id) {
+            None => finding.offence(format!("order {order_id} is lost (request {request})")),
+            Some(order) => {
+                finding.demand(order.request_id == request, || {
+                    format!("order {order_id} answered request {request}, and belongs to another")
+                });
+                finding.demand(
+                    order.total_minor == *total_minor && order.currency == *currency,
+                    || {
+                        format!(
+                            "order {order_id} costs {} {}, answered was {currency} {total_minor}",
+                            order.currency, order.total_minor
+                        )
+                    },
+                );
+            }
+        }
+    }
+    finding
+}
+
+/// One order for each request id, and none that nobody asked for.
+pub(super) fn once(snapshot: &Snapshot, record: &Record) -> Finding {
+    let mut finding = Finding::new("once", "one request is one order, and nothing else is");
+    let asked: BTreeSet<Uuid> = record.asked.iter().map(|asked| asked.request_id).collect();
+    let mut by_request: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+    for order in &snapshot.orders {
+        by_request
+            .entry(order.request_id)
+            .or_default()
+            .push(order.id);
+    }
+    for (request, orders) in &by_request {
+        finding.looked_at(1);
+        finding.demand(orders.len() == 1, || {
+            format!(
+                "request {request} is {} orders: {}",
+                orders.len(),
+                list(orders)
+            )
+        });
+        finding.demand(asked.contains(request), || {
+            format!(
+                "nobody asked for order {} (request {request})",
+                list(orders)
+            )
+        });
+    }
+    for asked in &record.asked {
+        finding.demand(asked.other_answers.is_empty(), || {
+            format!(
+                "request {} was {}, and then answered with {}",
+                asked.request_id,
+                asked.end,
+                list(&asked.other_answers)
+            )
+        });
+    }
+    finding
+}
+
+/// No order of a request that was refused.
+pub(super) fn refused(snapshot: &Snapshot, record: &Record) -> Finding {
+    let mut finding = Finding::new("refused", "what was refused was not ordered");
+    let orders: BTreeMap<Uuid, Uuid> = snapshot
+        .orders
+        .iter()
+        .map(|order| (order.request_id, order.id))
+        .collect();
+    for asked in &record.asked {
+        if let End::Refused { reason } = &asked.end {
+            finding.looked_at(1);
+            if let Some(order) = orders.get(&asked.request_id) {
+                finding.offence(format!(
+                    "order {order} was refused with {reason} (request {})",
+                    asked.request_id
+                ));
+            }
+        }
+    }
+    finding
+}
+
+fn list(ids: &[Uuid]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.join(", ")
+}

@@ -1,0 +1,170 @@
+//! What the provider has taken and given back, from its own records.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::Finding;
+use super::snapshot::{Charge, Order, Payment, Snapshot};
+
+/// Every sold order was charged once, exactly what it costs; and nothing was
+/// charged that was not ordered.
+pub(super) fn captured_once(snapshot: &Snapshot) -> Finding {
+    let mut finding = Finding::new(
+        "captured-once",
+        "every sold order was charged once, its total",
+    );
+    let payments = payments(snapshot);
+    let orders: BTreeMap<Uuid, &Order> = snapshot
+        .orders
+        .iter()
+        .map(|order| (order.id, order))
+        .collect();
+    let mut by_order: BTreeMap<Uuid, Vec<&Charge>> = BTreeMap::new();
+    for charge in snapshot.charges.iter().filter(|charge| charge.captured) {
+        let order = payments
+            .get(&charge.payment_id)
+            .and_then(|payment| orders.get(&payment.order_id));
+        match order {
+            Some(order) => by_order.entry(order.id).or_default().push(charge),
+            None => finding.offence(format!(
+                "the provider took {} {} for payment {}, which is of no order",
+                charge.currency, charge.amount_minor, charge.payment_id
+            )),
+        }
+    }
+    for order in snapshot.orders.iter().filter(|order| order.is_sold()) {
+        finding.looked_at(1);
+        let charges = by_order.get(&order.id).map_or(&[][..], Vec::as_slice);
+        match charges {
+            [charge] => finding.demand(
+                charge.amount_minor == order.total_minor && charge.currency == order.currency,
+                || {
+                    format!(
+                        "order {} costs {} {}, the provider took {} {}",
+                        order.id,
+                        order.currency,
+                        order.total_minor,
+                        charge.currency,
+                        charge.amount_minor
+                    )
+                },
+            ),
+            several => finding.offence(format!(
+                "order {} is {} and was charged {} times",
+                order.id,
+                order.status,
+                several.len()
+            )),
+        }
+    }
+    finding
+}
+
+/// What was charged for a cancelled order was given back, all of it.
+pub(super) fn given_back(snapshot: &Snapshot) -> Finding {
+    let mut finding = Finding::new("given-back", "cancelled orders cost nothing");
+    let payments: BTreeMap<Uuid, &Payment> = snapshot
+        .payments
+        .iter()
+        .map(|payment| (payment.order_id, payment))
+        .collect();
+    let taken = taken(snapshot);
+    let given = given(snapshot);
+    for order in snapshot.orders.iter().filter(|order| order.is_cancelled()) {
+        finding.looked_at(1);
+        let payment = payments.get(&order.id).map(|payment| payment.id);
+        let of = |amounts: &BTreeMap<Uuid, i64>| {
+            payment
+                .and_then(|payment| amounts.get(&payment).copied())
+                .unwrap_or(0)
+        };
+        let (taken, given) = (of(&taken), of(&given));
+        finding.demand(taken == given, || {
+            format!(
+                "order {} is cancelled, {taken} were taken and {given} given back",
+                order.id
+            )
+        });
+        finding.demand(order.refunded == (taken > 0), || {
+            format!(
+                "order {} says refunded: {}, and {taken} were taken",
+                order.id, order.refunded
+            )
+        });
+    }
+    finding
+}
+
+/// svc-payment knows what the provider did, neither less nor more.
+pub(super) fn refunds(snapshot: &Snapshot) -> Finding {
+    let mut finding = Finding::new("payments-agree", "payments, refunds and the provider agree");
+    let taken = taken(snapshot);
+    let given = given(snapshot);
+    let mut refunded: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for refund in &snapshot.refunds {
+        *refunded.entry(refund.payment_id).or_default() += refund.amount_minor;
+    }
+    for payment in &snapshot.payments {
+        finding.looked_at(1);
+        let of = |amounts: &BTreeMap<Uuid, i64>| amounts.get(&payment.id).copied().unwrap_or(0);
+        finding.demand(payment.captured_minor == of(&taken), || {
+            format!(
+                "payment {} of order {}: captured {}, the provider took {}",
+                payment.id,
+                payment.order_id,
+                payment.captured_minor,
+                of(&taken)
+            )
+        });
+        finding.demand(
+            payment.refunded_minor == of(&given) && of(&refunded) == of(&given),
+            || {
+                format!(
+                    "payment {} of order {}: refunded {}, by refunds {}, the provider gave {}",
+                    payment.id,
+                    payment.order_id,
+                    payment.refunded_minor,
+                    of(&refunded),
+                    of(&given)
+                )
+            },
+        );
+    }
+    let known = payments(snapshot);
+    for refund in &snapshot.given_back {
+        finding.demand(known.contains_key(&refund.payment_id), || {
+            format!(
+                "refund {} is of no payment {}",
+                refund.id, refund.payment_id
+            )
+        });
+    }
+    finding
+}
+
+fn payments(snapshot: &Snapshot) -> BTreeMap<Uuid, &Payment> {
+    snapshot
+        .payments
+        .iter()
+        .map(|payment| (payment.id, payment))
+        .collect()
+}
+
+/// What the provider took, by payment.
+pub(super) fn taken(snapshot: &Snapshot) -> BTreeMap<Uuid, i64> {
+    let mut taken = BTreeMap::new();
+    for charge in snapshot.charges.iter().filter(|charge| charge.captured) {
+        *taken.entry(charge.payment_id).or_default() += charge.amount_minor;
+    }
+    taken
+}
+
+/// What the provider gave back, by payment.
+pub(super) fn given(snapshot: &Snapshot) -> BTreeMap<Uuid, i64> {
+    let mut given = BTreeMap::new();
+    for refund in &snapshot.given_back {
+        *given.entry(refund.payment_id).or_default() += refund.amount_minor;
+    }
+    given
+}

@@ -1,0 +1,521 @@
+//! Books that balance, and what the judge says when one line of them does not.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta};
+use proto::events::{EVENTS, Event as _};
+use proto::souk::event::v1::{OrderPlaced, PaymentRefunded};
+use svc_kit::nats::inspect::{ConsumerState, Stored};
+use uuid::Uuid;
+
+use super::snapshot::{
+    Charge, Claim, Delivery, Entry, Order, Payment, Refund, Reservation, Snapshot, Stock,
+};
+use super::*;
+use crate::load::record::{Asked, End, Product};
+
+const PRODUCT: Uuid = Uuid::from_u128(1);
+const SOLD: Uuid = Uuid::from_u128(0x10);
+const CANCELLED: Uuid = Uuid::from_u128(0x20);
+const REFUSED_REQUEST: Uuid = Uuid::from_u128(0x300);
+const TOTAL: i64 = 4_250;
+
+fn request_of(order: Uuid) -> Uuid {
+    Uuid::from_u128(order.as_u128() + 0x100)
+}
+
+fn payment_of(order: Uuid) -> Uuid {
+    Uuid::from_u128(order.as_u128() + 0x1000)
+}
+
+fn delivery_of(order: Uuid) -> Uuid {
+    Uuid::from_u128(order.as_u128() + 0x2000)
+}
+
+fn entries(order: Uuid, n: u128, debit: &str, credit: &str) -> [Entry; 2] {
+    let entry = |account: &str, amount_minor| Entry {
+        transaction_id: Uuid::from_u128(order.as_u128() * 0x10_000 + n),
+        order_id: order,
+        account: account.to_owned(),
+        currency: "USD".to_owned(),
+        amount_minor,
+    };
+    [entry(debit, TOTAL), entry(credit, -TOTAL)]
+}
+
+/// One order that was sold, and one that was called off after it was paid.
+fn books() -> (Snapshot, Record) {
+    let mut snapshot = Snapshot::default();
+    let mut record = Record::default();
+    record.products.push(Product {
+        id: PRODUCT,
+        title: "Tent".to_owned(),
+        price_minor: TOTAL,
+        stock: 5,
+        hot: true,
+    });
+    snapshot.stock.push(Stock {
+        product_id: PRODUCT,
+        on_hand: 4,
+        reserved: 0,
+    });
+    let placed_at = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    for (id, status) in [(SOLD, "confirmed"), (CANCELLED, "cancelled")] {
+        let lines = BTreeMap::from([(PRODUCT, 1)]);
+        snapshot.orders.push(Order {
+            id,
+            request_id: request_of(id),
+            status: status.to_owned(),
+            currency: "USD".to_owned(),
+            total_minor: TOTAL,
+            refunded: id == CANCELLED,
+            lines: lines.clone(),
+            placed_at,
+            confirmed_at: Some(placed_at + TimeDelta::milliseconds(250)),
+        });
+        record.asked.push(Asked {
+            request_id: request_of(id),
+            account_id: Uuid::nil(),
+            end: End::Answered {
+                order_id: id,
+                currency: "USD".to_owned(),
+                total_minor: TOTAL,
+            },
+            other_answers: Vec::new(),
+        });
+        snapshot.reservations.push(Reservation {
+            order_id: id,
+            status: if id == SOLD { "committed" } else { "released" }.to_owned(),
+            lines,
+        });
+        snapshot.payments.push(Payment {
+            id: payment_of(id),
+            order_id: id,
+            captured_minor: TOTAL,
+            refunded_minor: if id == SOLD { 0 } else { TOTAL },
+        });
+        snapshot.charges.push(Charge {
+            payment_id: payment_of(id),
+            currency: "USD".to_owned(),
+            amount_minor: TOTAL,
+            captured: true,
+        });
+        snapshot
+            .entries
+            .extend(entries(id, 1, "customer_receivable", "revenue"));
+        snapshot
+            .entries
+            .extend(entries(id, 2, "cash_at_provider", "customer_receivable"));
+        snapshot.deliveries.push(Delivery {
+            id: delivery_of(id),
+            template: "order_confirmed".to_owned(),
+            order_id: Some(id),
+            status: "sent".to_owned(),
+        });
+        snapshot.mails.insert(delivery_of(id).to_string());
+    }
+    record.asked.push(Asked {
+        request_id: REFUSED_REQUEST,
+        account_id: Uuid::nil(),
+        end: End::Refused {
+            reason: "CART_EMPTY".to_owned(),
+        },
+        other_answers: Vec::new(),
+    });
+    let refund = Refund {
+        id: Uuid::from_u128(7),
+        payment_id: payment_of(CANCELLED),
+        amount_minor: TOTAL,
+    };
+    snapshot.refunds.push(refund.clone());
+    snapshot.given_back.push(refund);
+    snapshot
+        .entries
+        .extend(entries(CANCELLED, 3, "refunds", "cash_at_provider"));
+    announce(&mut snapshot);
+    (snapshot, record)
+}
+
+/// All subjects of both orders, with a consumer that has claimed each.
+fn announce(snapshot: &mut Snapshot) {
+    for (n, (subject, _)) in (0_u64..).zip(EVENTS) {
+        let consumer = format!("hears-{subject}");
+        for (order, place) in [(SOLD, 0), (CANCELLED, 1)] {
+            let event_id = Uuid::from_u128(u128::from(n * 2 + place) + 0x9_0000);
+            snapshot.events.push(Stored {
+                sequence: n * 2 + place + 1,
+                subject: (*subject).to_owned(),
+                event_id: Some(event_id),
+                aggregate_id: order.to_string(),
+                replay_for: None,
+            });
+            snapshot.claims.push(Claim {
+                consumer: consumer.clone(),
+                event_id,
+            });
+        }
+        snapshot.consumers.push(ConsumerState {
+            name: consumer,
+            subject: (*subject).to_owned(),
+            pending: 0,
+            unacknowledged: 0,
+        });
+    }
+}
+
+/// The judge names exactly these checks after the change, and says the word.
+#[track_caller]
+fn named(change: impl FnOnce(&mut Snapshot, &mut Record), checks: &[&str], word: &str) {
+    let (mut snapshot, mut record) = books();
+    change(&mut snapshot, &mut record);
+    let failed: Vec<Finding> = audit(&snapshot, &record)
+        .into_iter()
+        .filter(|finding| !finding.holds())
+        .collect();
+    let names: Vec<&str> = failed.iter().map(|finding| finding.check).collect();
+    assert_eq!(names, checks, "{failed:#?}");
+    for finding in failed {
+        assert!(
+            finding
+                .offences
+                .iter()
+                .any(|offence| offence.contains(word)),
+            "{word}: {finding:#?}"
+        );
+    }
+}
+
+#[test]
+fn books_that_balance_are_left_in_peace() {
+    named(|_, _| {}, &[], "");
+    let (snapshot, record) = books();
+    let idle: Vec<&str> = audit(&snapshot, &record)
+        .iter()
+        .filter(|finding| finding.looked_at == 0)
+        .map(|finding| finding.check)
+        .collect();
+    assert!(idle.is_empty(), "these looked at nothing: {idle:?}");
+}
+
+#[test]
+fn a_lost_order_is_named() {
+    named(
+        |books, _| books.orders.retain(|order| order.id != SOLD),
+        &[
+            "answered",
+            "stock-on-hand",
+            "reservations",
+            "captured-once",
+            "confirmations",
+        ],
+        "",
+    );
+    let (mut snapshot, record) = books();
+    snapshot.orders.retain(|order| order.id != SOLD);
+    let finding = answers::answered(&snapshot, &record);
+    assert!(finding.offences[0].contains(&SOLD.to_string()));
+}
+
+#[test]
+fn an_order_that_costs_something_else_than_answered_is_named() {
+    named(
+        |_, record| {
+            record.asked[0].end = End::Answered {
+                order_id: SOLD,
+                currency: "USD".to_owned(),
+                total_minor: TOTAL + 1,
+            };
+        },
+        &["answered"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn two_orders_of_one_request_are_named() {
+    named(
+        |books, _| books.orders[1].request_id = request_of(SOLD),
+        &["answered", "once"],
+        &CANCELLED.to_string(),
+    );
+}
+
+#[test]
+fn an_order_nobody_asked_for_is_named() {
+    named(
+        |_, record| {
+            record.asked.remove(0);
+        },
+        &["once"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_repeat_with_another_answer_is_named() {
+    named(
+        |_, record| record.asked[0].other_answers.push(CANCELLED),
+        &["once"],
+        &CANCELLED.to_string(),
+    );
+}
+
+#[test]
+fn an_order_that_was_refused_is_named() {
+    named(
+        |books, record| {
+            books.orders[0].request_id = REFUSED_REQUEST;
+            record.asked.remove(0);
+        },
+        &["refused"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn what_is_still_reserved_is_named() {
+    named(
+        |books, _| books.stock[0].reserved = 2,
+        &["stock-bounds"],
+        &PRODUCT.to_string(),
+    );
+}
+
+#[test]
+fn a_piece_too_many_on_hand_is_named() {
+    named(
+        |books, _| books.stock[0].on_hand += 1,
+        &["stock-on-hand"],
+        &PRODUCT.to_string(),
+    );
+}
+
+#[test]
+fn a_sold_order_without_stock_is_named() {
+    named(
+        |books, _| books.reservations[0].status = "expired".to_owned(),
+        &["reservations"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn more_sold_than_there_was_is_named() {
+    named(
+        |books, record| {
+            record.products[0].stock = 0;
+            books.stock[0].on_hand = -1;
+        },
+        &["stock-bounds", "hot-stock"],
+        &PRODUCT.to_string(),
+    );
+}
+
+#[test]
+fn a_charge_that_is_missing_is_named() {
+    named(
+        |books, _| books.charges[0].captured = false,
+        &["captured-once", "payments-agree", "ledger-cash"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_charge_of_no_order_is_named() {
+    let stray = Uuid::from_u128(0xbad);
+    named(
+        |books, _| {
+            books.charges.push(Charge {
+                payment_id: stray,
+                ..books.charges[0].clone()
+            });
+        },
+        &["captured-once"],
+        &stray.to_string(),
+    );
+}
+
+#[test]
+fn a_cancelled_order_whose_money_was_kept_is_named() {
+    named(
+        |books, _| books.given_back.clear(),
+        &["given-back", "payments-agree", "ledger-cash"],
+        &CANCELLED.to_string(),
+    );
+}
+
+#[test]
+fn a_transaction_that_does_not_balance_is_named() {
+    named(
+        |books, _| {
+            let first = &mut books.entries[0];
+            assert_eq!(first.account, "customer_receivable");
+            first.amount_minor += 1;
+        },
+        &["ledger-balanced"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_capture_that_was_not_booked_is_named() {
+    named(
+        |books, _| books.entries.retain(|entry| entry.order_id != SOLD),
+        &["ledger-cash", "ledger-sales"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_fee_that_the_provider_keeps_is_no_offence() {
+    named(
+        |books, _| {
+            let fee = entries(SOLD, 9, "provider_fees", "cash_at_provider");
+            books.entries.extend(fee);
+        },
+        &[],
+        "",
+    );
+}
+
+#[test]
+fn an_event_that_was_not_published_is_named() {
+    named(
+        |books, _| books.outbox.push(format!("svc-order: {SOLD}")),
+        &["outbox"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_consumer_that_is_behind_is_named() {
+    named(
+        |books, _| books.consumers[0].pending = 1,
+        &["processed"],
+        "hears-souk.order.placed.v1",
+    );
+}
+
+#[test]
+fn a_claim_that_is_missing_is_named() {
+    named(
+        |books, _| {
+            books.claims.remove(0);
+        },
+        &["claimed-once"],
+        "hears-souk.order.placed.v1",
+    );
+}
+
+#[test]
+fn a_claim_of_what_never_was_is_named() {
+    named(
+        |books, _| books.claims[0].event_id = Uuid::from_u128(0xbad),
+        &["claimed-once"],
+        "which no stream has",
+    );
+}
+
+#[test]
+fn an_event_for_another_consumer_need_not_be_claimed() {
+    named(
+        |books, _| {
+            books.events.push(Stored {
+                sequence: 999,
+                event_id: Some(Uuid::from_u128(0xbad)),
+                replay_for: Some("somebody-else".to_owned()),
+                ..books.events[0].clone()
+            });
+        },
+        &[],
+        "",
+    );
+}
+
+#[test]
+fn a_refund_that_was_not_announced_is_named() {
+    named(
+        |books, _| {
+            let silenced = |event: &Stored| {
+                event.subject == PaymentRefunded::SUBJECT
+                    && event.aggregate_id == CANCELLED.to_string()
+            };
+            let gone: Vec<Option<Uuid>> = books
+                .events
+                .iter()
+                .filter(|event| silenced(event))
+                .map(|event| event.event_id)
+                .collect();
+            books.events.retain(|event| !silenced(event));
+            books
+                .claims
+                .retain(|claim| !gone.contains(&Some(claim.event_id)));
+        },
+        &["announced"],
+        &CANCELLED.to_string(),
+    );
+}
+
+#[test]
+fn what_was_given_up_is_named_and_not_claimed_twice_over() {
+    named(
+        |books, _| {
+            let claim = books.claims.remove(0);
+            books.dead.push(svc_kit::dead_letter::DeadLetter {
+                sequence: 1,
+                time: books.orders[0].placed_at,
+                consumer: claim.consumer,
+                reason: "no such order".to_owned(),
+                attempts: 1,
+                subject: OrderPlaced::SUBJECT.to_owned(),
+                event_id: Some(claim.event_id),
+                event_type: OrderPlaced::TYPE.to_owned(),
+                event_time: None,
+                aggregate_id: SOLD.to_string(),
+                trace_parent: None,
+                payload: Vec::new().into(),
+            });
+        },
+        &["dead-letters"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_confirmation_that_is_missing_is_named() {
+    named(
+        |books, _| {
+            books.deliveries.remove(0);
+            books.mails.remove(&delivery_of(SOLD).to_string());
+        },
+        &["confirmations"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_second_confirmation_is_named() {
+    named(
+        |books, _| {
+            let second = Delivery {
+                id: Uuid::from_u128(0xbad),
+                ..books.deliveries[0].clone()
+            };
+            books.mails.insert(second.id.to_string());
+            books.deliveries.push(second);
+        },
+        &["confirmations"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_mail_that_is_not_there_is_named() {
+    named(
+        |books, _| {
+            books.mails.remove(&delivery_of(SOLD).to_string());
+        },
+        &["mails"],
+        &delivery_of(SOLD).to_string(),
+    );
+}

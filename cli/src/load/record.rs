@@ -1,0 +1,77 @@
+//! What the load knows by itself: what it put on sale, what it asked for, and
+//! how each request ended. Nothing in here was read from the shop's tables.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// What a load did.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// What it put on sale.
+    pub products: Vec<Product>,
+    /// What it asked for.
+    pub asked: Vec<Asked>,
+}
+
+/// A product on sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// Its id.
+    pub id: Uuid,
+    /// What people call it.
+    pub title: String,
+    /// What a piece costs, in cents.
+    pub price_minor: i64,
+    /// Pieces at the start.
+    pub stock: i64,
+    /// The one that many want.
+    pub hot: bool,
+}
+
+/// One wish to order, under one request id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The request id.
+    pub request_id: Uuid,
+    /// Who asked.
+    pub account_id: Uuid,
+    /// How it ended.
+    pub end: End,
+    /// Orders that a repeat was answered with, if they were others.
+    pub other_answers: Vec<Uuid>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// With an order.
+    Answered {
+        /// Which.
+        order_id: Uuid,
+        /// "USD".
+        currency: String,
+        /// What it costs, in minor units.
+        total_minor: i64,
+    },
+    /// With a definite no; no try was left without an answer.
+    Refused {
+        /// Stable upper-snake: "CART_EMPTY".
+        reason: String,
+    },
+    /// Without an answer: there may be an order, or not.
+    Unknown {
+        /// What was heard last.
+        last: String,
+    },
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered { order_id, .. } => write!(f, "answered with order {order_id}"),
+            Self::Refused { reason } => write!(f, "refused: {reason}"),
+            Self::Unknown { last } => write!(f, "unknown: {last}"),
+        }
+    }
+}

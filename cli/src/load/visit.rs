@@ -1,0 +1,253 @@
+//! What one who came does. Times are measured from the moment that was
+//! planned, not from when there was time for it: a shop that holds up one
+//! customer must not look quick because the next one came late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::souk::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::souk::catalog::v1::{GetProductRequest, ListProductsRequest, SearchProductsRequest};
+use proto::souk::order::v1::order_service_client::OrderServiceClient;
+use proto::souk::order::v1::{
+    CancelOrderRequest, Order, OrderItem, PlaceOrderRequest, SetCartItemRequest,
+};
+use proto::souk::r#type::v1::Address;
+use svc_kit::money::Money;
+use tokio::time::{Instant, sleep, sleep_until};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::arrivals::{Action, Arrival, Wish, cart_at};
+use super::calls::{Says, TRIES, pause, reason, within};
+use super::customers::Customer;
+use super::floor::Floor;
+use super::record::{Asked, End, Product};
+use super::tally::Step;
+use crate::wire::Wire;
+
+/// Products on a page.
+const PAGE: i32 = 20;
+
+/// Does it.
+pub(super) async fn visit(floor: &Floor, n: usize, arrival: Arrival, began: Instant) {
+    let planned = began + arrival.at;
+    match arrival.action {
+        Action::Order(wish) => order(floor, &wish, planned, began + cart_at(arrival.at)).await,
+        look => {
+            let wire = floor.lookers[n % floor.lookers.len()].clone();
+            browse(floor, wire, &look, planned).await;
+        }
+    }
+}
+
+async fn browse(floor: &Floor, wire: Wire, look: &Action, planned: Instant) {
+    let mut catalog = CatalogServiceClient::new(wire);
+    let (step, good) = match look {
+        Action::Get(at) => {
+            let id = product(floor, *at).id.to_string();
+            let got = within(catalog.get_product(GetProductRequest { id })).await;
+            (Step::Get, got.is_ok())
+        }
+        Action::Search(at) => {
+            let request = SearchProductsRequest {
+                query: product(floor, *at).title.clone(),
+                page_size: PAGE,
+                ..SearchProductsRequest::default()
+            };
+            let found = within(catalog.search_products(request)).await;
+            (Step::Search, found.is_ok())
+        }
+        Action::List | Action::Order(_) => {
+            let request = ListProductsRequest {
+                page_size: PAGE,
+                ..ListProductsRequest::default()
+            };
+            let listed = within(catalog.list_products(request)).await;
+            (Step::List, listed.is_ok())
+        }
+    };
+    floor.tally.step(step, planned.elapsed(), good);
+}
+
+async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Instant) {
+    let customer = &floor.customers[wish.customer % floor.customers.len()];
+    // One customer fills one cart at a time; who finds it in use orders the
+    // items themselves.
+    let cart = wish
+        .of_cart
+        .then(|| customer.cart.try_lock().ok())
+        .flatten();
+    let of_cart = cart.is_some() && fill_cart(floor, customer, wish, cart_planned).await;
+    sleep_until(planned).await;
+
+    let request = request(floor, wish, of_cart);
+    let end = place(floor, customer, &request).await;
+    let good = matches!(end, End::Answered { .. });
+    floor.tally.step(Step::Place, planned.elapsed(), good);
+    floor.tally.count(|now| match &end {
+        End::Answered { .. } => now.answered += 1,
+        End::Refused { .. } => now.refused += 1,
+        End::Unknown { .. } => now.unknown += 1,
+    });
+    let mut asked = Asked {
+        request_id: request.request_id.parse().unwrap_or_default(),
+        account_id: customer.account_id,
+        end,
+        other_answers: Vec::new(),
+    };
+    if let End::Answered { order_id, .. } = asked.end {
+        if wish.repeated
+            && let End::Answered {
+                order_id: other, ..
+            } = place(floor, customer, &request).await
+            && other != order_id
+        {
+            asked.other_answers.push(other);
+        }
+        drop(cart);
+        if let Some(after) = wish.cancelled_after {
+            cancel(floor, customer, order_id, after).await;
+        }
+    }
+    floor.note(asked);
+}
+
+/// Puts what is wanted into the cart; false when that did not work.
+async fn fill_cart(floor: &Floor, customer: &Arc<Customer>, wish: &Wish, planned: Instant) -> bool {
+    for (at, quantity) in &wish.lines {
+        let item = SetCartItemRequest {
+            product_id: product(floor, *at).id.to_string(),
+            quantity: *quantity,
+            expected_version: 0,
+        };
+        let request = customer.sign(item, &floor.clock).await;
+        let mut orders = OrderServiceClient::new(customer.wire.clone());
+        let set = within(orders.set_cart_item(request)).await;
+        floor.tally.step(Step::Cart, planned.elapsed(), set.is_ok());
+        if set.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+fn request(floor: &Floor, wish: &Wish, of_cart: bool) -> PlaceOrderRequest {
+    let items = wish.lines.iter().map(|(at, quantity)| OrderItem {
+        product_id: product(floor, *at).id.to_string(),
+        quantity: *quantity,
+    });
+    let total: i64 = wish
+        .lines
+        .iter()
+        .map(|(at, quantity)| product(floor, *at).price_minor * i64::from(*quantity))
+        .sum();
+    let usd = "USD".parse().ok();
+    PlaceOrderRequest {
+        request_id: svc_kit::id::generate(&floor.clock).to_string(),
+        items: if of_cart { Vec::new() } else { items.collect() },
+        shipping_address: Some(address()),
+        payment_token: wish.payment_token.to_owned(),
+        // A cart may hold what an earlier wish has left in it.
+        expected_total: usd
+            .filter(|_| !of_cart)
+            .map(|usd| Money::new(usd, total).into()),
+    }
+}
+
+/// Asks until there is an answer, always under the same request id.
+async fn place(floor: &Floor, customer: &Arc<Customer>, request: &PlaceOrderRequest) -> End {
+    let mut doubtful = false;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let expires = customer.expires();
+        let signed = customer.sign(request.clone(), &floor.clock).await;
+        let mut orders = OrderServiceClient::new(customer.wire.clone());
+        let status = match within(orders.place_order(signed)).await {
+            Ok(order) => match answered(&order) {
+                Some(end) => return end,
+                None => Status::internal("an order that makes no sense"),
+            },
+            Err(status) => status,
+        };
+        match Says::of(&status) {
+            Says::No => return ended(doubtful, &status),
+            Says::NotNow => {}
+            Says::LogIn => {
+                // When this fails too, the next try says so.
+                let _tried = customer.renew(expires).await;
+            }
+            Says::Nothing => doubtful = true,
+        }
+        if tries == TRIES {
+            return ended(doubtful, &status);
+        }
+        floor.tally.count(|now| now.retried += 1);
+        pause(tries).await;
+    }
+}
+
+/// A no after a try that got no answer is no answer either: that try may still
+/// be under way.
+fn ended(doubtful: bool, status: &Status) -> End {
+    let why = reason(status);
+    if doubtful {
+        End::Unknown { last: why }
+    } else {
+        End::Refused { reason: why }
+    }
+}
+
+fn answered(order: &Order) -> Option<End> {
+    let total = Money::try_from(order.total.as_ref()?).ok()?;
+    Some(End::Answered {
+        order_id: order.id.parse::<Uuid>().ok()?,
+        currency: total.currency.code().to_owned(),
+        total_minor: total.minor,
+    })
+}
+
+async fn cancel(floor: &Floor, customer: &Arc<Customer>, order_id: Uuid, after: Duration) {
+    sleep(after).await;
+    let planned = Instant::now();
+    let mut tries = 0;
+    let good = loop {
+        tries += 1;
+        let expires = customer.expires();
+        let message = CancelOrderRequest {
+            id: order_id.to_string(),
+        };
+        let request = customer.sign(message, &floor.clock).await;
+        let mut orders = OrderServiceClient::new(customer.wire.clone());
+        let Err(status) = within(orders.cancel_order(request)).await else {
+            break true;
+        };
+        match Says::of(&status) {
+            Says::No => break false,
+            Says::LogIn => {
+                let _tried = customer.renew(expires).await;
+            }
+            Says::NotNow | Says::Nothing => {}
+        }
+        if tries == TRIES {
+            break false;
+        }
+        pause(tries).await;
+    };
+    floor.tally.step(Step::Cancel, planned.elapsed(), good);
+}
+
+fn product(floor: &Floor, at: usize) -> &Product {
+    &floor.products[at % floor.products.len()]
+}
+
+fn address() -> Address {
+    Address {
+        recipient: "Ada Example".to_owned(),
+        address_lines: vec!["Example Street 1".to_owned()],
+        locality: "Berlin".to_owned(),
+        administrative_area: String::new(),
+        postal_code: "10115".to_owned(),
+        region_code: "DE".to_owned(),
+    }
+}
