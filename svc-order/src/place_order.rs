@@ -6,6 +6,7 @@ use crate::{
     address::Address,
     app::App,
     error::Error,
+    fraud::Verdict,
     metrics,
     order::{
         Order, OrderId, PaymentToken, RequestKey,
@@ -16,6 +17,7 @@ use crate::{
     store::{
         carts::TAKEN_LIFE,
         orders::{self, Inserted},
+        reviews,
     },
 };
 
@@ -32,6 +34,8 @@ pub struct PlaceOrder {
     pub payment_token: PaymentToken,
     /// What the customer believes it costs.
     pub expected_total: Option<Money>,
+    /// Where the account is at home: ISO 3166-1 alpha-2.
+    pub billing_country: Option<String>,
 }
 
 impl PlaceOrder {
@@ -45,8 +49,8 @@ impl PlaceOrder {
 ///
 /// # Errors
 /// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
-/// changed, a purchase limit is exceeded or the request id was used for
-/// something else, `Contended` when
+/// changed, a purchase limit is exceeded, a fraud screen refuses or the request
+/// id was used for something else, `Contended` when
 /// another request has just ordered the cart, `Unavailable` when svc-catalog is
 /// away.
 #[tracing::instrument(name = "order.place_order", skip_all)]
@@ -91,6 +95,16 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     };
     let order = Order::place(placement, &items, &offers, &app.rules, app.clock.now())?;
 
+    let verdict = app
+        .fraud
+        .screen(&order, command.billing_country.as_deref())
+        .await; // before the transaction, too
+    let doubts = match verdict {
+        Verdict::Accept => Vec::new(),
+        Verdict::Review(reasons) => reasons,
+        Verdict::Refuse(_) => return Err(Error::OrderRefused),
+    };
+
     let mut tx = app.db.begin().await?;
     match orders::insert_once(&mut tx, &order).await? {
         Inserted::New => {}
@@ -103,6 +117,9 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
         }
     }
     purchase::claim(&mut tx, &order, &purchase::limited(&order, &offers)).await?;
+    if !doubts.is_empty() {
+        reviews::open(&mut tx, &order, &doubts).await?;
+    }
     outbox::put(&mut tx, &order.placed(), &app.clock).await?;
     tx.commit().await.map_err(StoreError::from)?;
 
