@@ -145,8 +145,9 @@ impl ServiceError for Error {
             Self::CartFull => "CART_FULL",
             Self::OrderShipped => "ORDER_SHIPPED",
             Self::OrderNotConfirmed(_) => "ORDER_NOT_CONFIRMED",
-            Self::OrderNotShipped(_) => "ORDER_NOT_SHIPPED",
-            Self::NotReturnable(NotReturnable::NotShipped(_)) => "ORDER_NOT_SHIPPED",
+            Self::OrderNotShipped(_) | Self::NotReturnable(NotReturnable::NotShipped(_)) => {
+                "ORDER_NOT_SHIPPED"
+            }
             Self::NotReturnable(NotReturnable::TooMany { .. }) => "RETURN_EXCEEDS_ORDER",
             Self::NotReturnable(NotReturnable::TooMuch(_)) => "REFUND_EXCEEDS_TOTAL",
             Self::NotReturnable(NotReturnable::OtherCurrency) => "FIELD_INVALID",
