@@ -8,6 +8,9 @@ use anyhow::{Context as _, bail};
 /// A file that every checkout has and nothing else does.
 const MARK: &str = "bin/versions";
 
+/// Where `bin/faulty` puts what it builds, below the other binaries.
+const FAULTY: &str = "faulty";
+
 /// The root of the checkout: `SOUK_HOME` (set by `bin/souk`), else the nearest
 /// folder above the current one that looks like it, else where this was built.
 pub fn root() -> PathBuf {
@@ -49,15 +52,29 @@ pub fn binaries() -> anyhow::Result<PathBuf> {
     })
 }
 
-/// The built binary of that name.
+/// The folder of the binaries with faults that can be switched on.
+///
+/// # Errors
+/// When the running executable has no known place.
+pub fn faulty_binaries() -> anyhow::Result<PathBuf> {
+    Ok(binaries()?.join(FAULTY))
+}
+
+/// The built binary of that name, in a folder or where binaries are.
 ///
 /// # Errors
 /// One line that says how to build it.
-pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let path = binaries()?.join(name);
+pub fn binary(folder: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = folder.map_or_else(binaries, |folder| Ok(folder.to_owned()))?;
+    let path = folder.join(name);
     if !path.is_file() {
+        let how = if folder.ends_with(FAULTY) {
+            "bin/faulty"
+        } else {
+            "cargo build --workspace --bins"
+        };
         bail!(
-            "{name} is not built ({} is missing); `cargo build --workspace --bins` builds it",
+            "{name} is not built ({} is missing); `{how}` builds it",
             path.display()
         );
     }

@@ -1,6 +1,8 @@
 //! The commands: what they are called with, what they print and what they
-//! exit with. The work itself is in `stack` and `import`.
+//! exit with. The work itself is in `stack`, `import` and `events`.
 
+pub mod bench_orders;
+pub mod events;
 pub mod import;
 pub mod servers;
 pub mod token;

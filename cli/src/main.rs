@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use souk::commands::{import, servers, token, up};
+use souk::commands::{bench_orders, events, import, servers, token, up};
 
-/// Runs and feeds a local Souk.
+/// Runs, feeds and tries a local Souk.
 #[derive(Debug, Parser)]
 #[command(name = "souk", version, about)]
 struct Arguments {
@@ -18,7 +18,9 @@ enum Command {
     Up(up::Up),
     Servers(servers::RunWithServers),
     Import(import::ImportFile),
+    Events(events::Events),
     Token(token::Token),
+    BenchOrders(bench_orders::BenchOrders),
 }
 
 /// What a command that could not do its work at all exits with.
@@ -43,7 +45,9 @@ fn main() -> ExitCode {
             Command::Up(up) => up.run().await,
             Command::Servers(servers) => servers.run().await,
             Command::Import(import) => import.run().await,
+            Command::Events(events) => events.run().await,
             Command::Token(token) => token.run().await,
+            Command::BenchOrders(bench) => bench.run().await,
         }
     });
     // A thread that still reads a slow file must not keep us.

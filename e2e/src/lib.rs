@@ -3,10 +3,12 @@
 //! Everything here talks to the shop as its users do: through the edge, by the
 //! generated clients. Only mails and logs are looked at behind its back.
 
+pub mod money;
 pub mod person;
 pub mod shop;
 pub mod wait;
-pub mod wire;
+
+pub use souk::wire;
 
 use std::sync::LazyLock;
 

@@ -11,7 +11,7 @@ use proto::souk::{
     r#type::v1::{Address, Money},
 };
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
 };
@@ -59,6 +59,10 @@ impl Person {
     /// # Panics
     /// When the shop will not have it.
     pub async fn register(wire: Wire, email: &str) -> Self {
+        Self::try_register(wire, email).await.expect("registers")
+    }
+
+    async fn try_register(wire: Wire, email: &str) -> Result<Self, Status> {
         let request = identity::RegisterRequest {
             email: email.to_owned(),
             password: PASSWORD.to_owned(),
@@ -66,10 +70,15 @@ impl Person {
         };
         let answer = IdentityServiceClient::new(wire.clone())
             .register(request)
-            .await
-            .expect("registers")
+            .await?
             .into_inner();
-        Self::with(wire, email, answer.tokens.unwrap())
+        Ok(Self::with(wire, email, answer.tokens.unwrap()))
+    }
+
+    /// The same session over another connection.
+    #[must_use]
+    pub fn over(&self, wire: Wire) -> Self {
+        Self::with(wire, &self.email, self.tokens.clone())
     }
 
     /// Comes back with the password of `register`.
@@ -85,16 +94,35 @@ impl Person {
     /// # Panics
     /// When the shop does not know the password.
     pub async fn log_in(wire: Wire, email: &str, password: &str) -> Self {
+        Self::try_log_in(wire, email, password)
+            .await
+            .expect("logs in")
+    }
+
+    /// Opens an account, or comes back when it is there: whoever had no answer
+    /// the first time asks again.
+    ///
+    /// # Errors
+    /// The shop's refusal.
+    pub async fn register_or_log_in(wire: Wire, email: &str) -> Result<Self, Status> {
+        match Self::try_register(wire.clone(), email).await {
+            Err(status) if status.code() == Code::AlreadyExists => {
+                Self::try_log_in(wire, email, PASSWORD).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn try_log_in(wire: Wire, email: &str, password: &str) -> Result<Self, Status> {
         let request = identity::LogInRequest {
             email: email.to_owned(),
             password: password.to_owned(),
         };
         let answer = IdentityServiceClient::new(wire.clone())
             .log_in(request)
-            .await
-            .expect("logs in")
+            .await?
             .into_inner();
-        Self::with(wire, email, answer.tokens.unwrap())
+        Ok(Self::with(wire, email, answer.tokens.unwrap()))
     }
 
     fn with(wire: Wire, email: &str, tokens: identity::Tokens) -> Self {

@@ -34,13 +34,32 @@ impl Shop {
     /// # Panics
     /// When it does not start.
     pub async fn open() -> Self {
-        #[expect(clippy::expect_used, reason = "without a shop there is no journey")]
-        Self::try_open().await.expect("the shop opens")
+        Self::open_with(|options| options).await
     }
 
-    async fn try_open() -> anyhow::Result<Self> {
+    /// A shop of one's own whose processes crash where they are told to.
+    ///
+    /// # Panics
+    /// When it does not start; without `bin/faulty` it does not.
+    pub async fn open_faulty(change: impl FnOnce(StackOptions) -> StackOptions) -> Self {
+        #[expect(clippy::expect_used, reason = "without a shop there is no journey")]
+        let binaries = souk::checkout::faulty_binaries().expect("a folder of binaries");
+        Self::open_with(|options| change(options.binaries(binaries))).await
+    }
+
+    /// A shop of one's own, changed.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn open_with(change: impl FnOnce(StackOptions) -> StackOptions) -> Self {
+        #[expect(clippy::expect_used, reason = "without a shop there is no journey")]
+        Self::try_open(change).await.expect("the shop opens")
+    }
+
+    async fn try_open(change: impl FnOnce(StackOptions) -> StackOptions) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let stack = Stack::start(without_limits(StackOptions::for_tests(dir.path()))).await?;
+        let options = without_limits(StackOptions::for_tests(dir.path()));
+        let stack = Stack::start(change(options)).await?;
         let shop = Self {
             stack,
             next: AtomicU32::new(0),

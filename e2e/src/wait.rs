@@ -1,6 +1,9 @@
 //! Waiting for what must happen: for a condition, with a deadline.
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::{Debug, Display},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -37,6 +40,33 @@ where
         assert!(
             Instant::now() < until,
             "waited {patience:?} in vain for {what}"
+        );
+        sleep(PAUSE).await;
+    }
+}
+
+/// Looks until it is what it must be, for as long as `patience`.
+///
+/// # Panics
+/// When it is something else then; it says what.
+pub async fn until_it_is<T, F>(
+    patience: Duration,
+    what: impl Display,
+    expected: &T,
+    mut look: impl FnMut() -> F,
+) where
+    T: PartialEq + Debug,
+    F: Future<Output = T>,
+{
+    let until = Instant::now() + patience;
+    loop {
+        let found = look().await;
+        if found == *expected {
+            return;
+        }
+        assert!(
+            Instant::now() < until,
+            "{what}: {found:?} and not {expected:?} after {patience:?}"
         );
         sleep(PAUSE).await;
     }

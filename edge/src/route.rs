@@ -73,12 +73,22 @@ pub struct Prefix {
 }
 
 /// All plain HTTP that the edge lets through.
-pub const PREFIXES: &[Prefix] = &[Prefix {
-    path: "/.well-known/",
-    service: Service::Identity,
-    methods: "GET, HEAD",
-    limit: Limit::Read,
-}];
+pub const PREFIXES: &[Prefix] = &[
+    Prefix {
+        path: "/.well-known/",
+        service: Service::Identity,
+        methods: "GET, HEAD",
+        limit: Limit::Read,
+    },
+    // Signed by who sends them, which svc-payment checks. A provider tells of
+    // everybody's payments from a few addresses: they are no more than reads.
+    Prefix {
+        path: "/webhooks/",
+        service: Service::Payment,
+        methods: "POST",
+        limit: Limit::Read,
+    },
+];
 
 /// A gRPC method that callers from outside may name.
 #[derive(Debug)]
@@ -157,7 +167,8 @@ impl Route {
     pub fn is_repeatable(&self) -> bool {
         match self {
             Self::Method(route) => route.policy.no_side_effects && !route.policy.streaming,
-            Self::Prefix(_) => true,
+            // Whoever posts repeats it by itself.
+            Self::Prefix(prefix) => !prefix.methods.contains("POST"),
         }
     }
 }
@@ -225,6 +236,7 @@ mod tests {
             ("/souk.identity.v1.IdentityService/LogIn", Service::Identity),
             ("/souk.order.v1.OrderService/WatchOrder", Service::Order),
             ("/.well-known/jwks.json", Service::Identity),
+            ("/webhooks/stripe", Service::Payment),
         ] {
             let route = routes.find(path).unwrap_or_else(|| panic!("{path}"));
             assert_eq!(route.service(), service, "{path}");
@@ -242,6 +254,8 @@ mod tests {
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             "/",
             "/.well-known",
+            "/webhooks",
+            "/webhooks/../metrics",
             "/.well-known/../metrics",
             "/.well-known/%2e%2e/metrics",
             "/.well-known//x",

@@ -5,6 +5,8 @@ pub mod events;
 pub mod policy;
 mod redact;
 
+pub use redact::shown_fields;
+
 /// The compiled contracts, with the methods' options: what the edge takes its
 /// routes from and what server reflection answers.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/souk.binpb"));

@@ -13,7 +13,7 @@ const MAX_DOUBLINGS: u32 = 20;
 
 /// A schedule of pauses.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     base: Duration,
     cap: Duration,
 }
@@ -21,12 +21,12 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// The first pause is up to `base`, each further up to twice the one
     /// before it, none longer than `cap`.
-    pub(crate) const fn new(base: Duration, cap: Duration) -> Self {
+    pub const fn new(base: Duration, cap: Duration) -> Self {
         Self { base, cap }
     }
 
     /// The pause after the given number of failures in a row, from one.
-    pub(crate) fn delay(self, failures: u32) -> Duration {
+    pub fn delay(self, failures: u32) -> Duration {
         random::jitter(self.most(failures)).max(FLOOR)
     }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use list::{Filter, list};
+pub use list::{Filter, find, list};
 pub(crate) use put::{Given, put};
 pub use replay::replay;
 

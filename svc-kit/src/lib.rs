@@ -7,7 +7,8 @@
 
 pub mod admin;
 pub mod auth;
-mod backoff;
+pub mod backoff;
+pub mod batcher;
 pub mod breaker;
 pub mod broadcast;
 pub mod caller;
@@ -18,6 +19,7 @@ pub mod db;
 pub mod dead_letter;
 pub mod deadline;
 pub mod error;
+pub mod fault;
 pub mod id;
 pub mod inbox;
 pub mod job;

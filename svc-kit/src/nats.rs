@@ -4,6 +4,7 @@
 //! exists: an operator may have.
 
 pub(crate) mod headers;
+pub mod inspect;
 mod streams;
 
 use std::{sync::Arc, time::Duration};

@@ -42,6 +42,8 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    #[cfg(feature = "faults")]
+    crate::fault::arm()?;
     runtime.block_on(async {
         let telemetry = telemetry::start(service, config)?;
         let shutdown = Shutdown::new();

@@ -36,6 +36,7 @@ use crate::{
     hub::Hub,
     jobs::ResumeCheckouts,
     order::OrderId,
+    placing::Placing,
     store::{carts::Carts, changes},
     watch::{WatchLimits, Watchers},
 };
@@ -61,6 +62,8 @@ pub struct App {
     pub cart_changes: Hub<AccountId>,
     /// Counts open streams.
     pub watchers: Watchers,
+    /// Writes new orders.
+    pub placing: Placing,
     /// Has unfinished checkouts looked at now.
     pub look_at_checkouts: Arc<Notify>,
 }
@@ -76,6 +79,7 @@ impl App {
         limits: WatchLimits,
     ) -> Self {
         Self {
+            placing: Placing::new(db.clone(), clock.clone()),
             db,
             carts: Carts::new(redis),
             catalog,

@@ -1,9 +1,10 @@
 //! What can go wrong in this service, and what kind of error each is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proto::souk::r#type::v1::Money as WireMoney;
 use svc_kit::{
+    batcher::NotWorkedOn,
     error::{Invalid, Kind, ServiceError, StoreError},
     money::Money,
 };
@@ -86,6 +87,12 @@ pub enum Error {
     /// Postgres did not answer, or not sensibly.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The same, to each order of a batch.
+    #[error(transparent)]
+    StoreOfBatch(#[from] Arc<StoreError>),
+    /// Too many orders wait, or the work was cut off.
+    #[error(transparent)]
+    NotWorkedOn(#[from] NotWorkedOn),
     /// A rule of ours was broken by ourselves.
     #[error("impossible: {0}")]
     Impossible(&'static str),
@@ -125,6 +132,8 @@ impl ServiceError for Error {
             Self::Catalog(error) => error.kind(),
             Self::Carts(error) => error.kind(),
             Self::Store(error) => error.kind(),
+            Self::StoreOfBatch(error) => error.kind(),
+            Self::NotWorkedOn(error) => error.kind(),
             Self::Impossible(_) => Kind::Internal,
         }
     }
@@ -162,6 +171,8 @@ impl ServiceError for Error {
             Self::Catalog(error) => error.reason(),
             Self::Carts(error) => error.reason(),
             Self::Store(error) => error.reason(),
+            Self::StoreOfBatch(error) => error.reason(),
+            Self::NotWorkedOn(error) => error.reason(),
             Self::Impossible(_) => "INTERNAL",
         }
     }

@@ -189,9 +189,14 @@ impl Fraud {
         }
     }
 
+    /// Nobody is asked.
+    pub fn is_off(&self) -> bool {
+        self.screens.is_empty()
+    }
+
     /// What all screens say together: a refusal ends it, doubts add up.
     pub async fn screen(&self, order: &Order, billing_country: Option<&str>) -> Verdict {
-        if self.screens.is_empty() {
+        if self.is_off() {
             return Verdict::Accept;
         }
         let asked = Screening::new(order, billing_country.map(ToOwned::to_owned));

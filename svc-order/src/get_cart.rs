@@ -20,6 +20,6 @@ pub async fn get_cart(app: &App, caller: &Caller) -> Result<PricedCart, Error> {
 
 /// A cart with what its products cost now.
 pub(crate) async fn priced(app: &App, cart: Cart) -> Result<PricedCart, Error> {
-    let offers = app.catalog.offers(&cart.product_ids()).await?;
+    let offers = app.catalog.offers(cart.product_ids()).await?;
     Ok(cart.priced(&offers))
 }

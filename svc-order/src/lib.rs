@@ -20,6 +20,7 @@ pub mod hub;
 pub mod jobs;
 pub mod metrics;
 pub mod order;
+pub mod placing;
 pub mod product;
 pub mod purchase;
 pub mod review;

@@ -1,12 +1,14 @@
 //! Buys: makes an order of items, or of what is in the cart.
 
-use svc_kit::{caller::Caller, error::StoreError, id::AccountId, money::Money, outbox};
+use std::sync::Arc;
+
+use svc_kit::{caller::Caller, error::StoreError, id::AccountId, money::Money};
 
 use crate::{
     address::Address,
     app::App,
     error::Error,
-    fraud::Verdict,
+    fraud::{Reason, Verdict},
     metrics,
     order::{
         Order, OrderId, PaymentToken, RequestKey,
@@ -16,8 +18,7 @@ use crate::{
     purchase,
     store::{
         carts::TAKEN_LIFE,
-        orders::{self, Inserted},
-        reviews,
+        orders::{self, Elder},
     },
 };
 
@@ -50,19 +51,22 @@ impl PlaceOrder {
 /// # Errors
 /// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
 /// changed, a purchase limit is exceeded, a fraud screen refuses or the request
-/// id was used for something else, `Contended` when
-/// another request has just ordered the cart, `Unavailable` when svc-catalog is
-/// away.
+/// id was used for something else, `Contended` when another request has just
+/// ordered the cart, `Unavailable` when svc-catalog is away.
 #[tracing::instrument(name = "order.place_order", skip_all)]
 pub async fn place_order(app: &App, caller: &Caller, command: PlaceOrder) -> Result<Order, Error> {
     let account = caller.account_id;
-    if let Some(earlier) = earlier(app, account, &command).await? {
-        return Ok(earlier);
+    // A repeat is not put before the screens again.
+    if !app.fraud.is_off()
+        && let Some(first) = earlier(app, account, &command).await?
+    {
+        return Ok(first);
     }
     match place(app, account, &command).await {
         Ok(order) => Ok(order),
-        // A twin of this request may have been faster. Then its order is the
-        // answer, and not that the cart is empty by now.
+        // This request may have been answered before, be it by a twin a moment
+        // ago. Then its order is the answer, and not that the cart is empty by
+        // now, or the price another.
         Err(error) => earlier(app, account, &command).await?.ok_or(error),
     }
 }
@@ -83,7 +87,7 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
         return Err(Error::Impossible("a full cart has no id"));
     }
     let products: Vec<_> = items.iter().map(|item| item.product_id).collect();
-    let offers = app.catalog.offers(&products).await?; // before the transaction, never inside it
+    let offers = app.catalog.offers(products).await?; // before the transaction, never inside it
     let placement = Placement {
         id: OrderId::generate(&app.clock),
         account_id: account,
@@ -95,40 +99,37 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     };
     let order = Order::place(placement, &items, &offers, &app.rules, app.clock.now())?;
 
-    let verdict = app
-        .fraud
-        .screen(&order, command.billing_country.as_deref())
-        .await; // before the transaction, too
-    let doubts = match verdict {
-        Verdict::Accept => Vec::new(),
-        Verdict::Review(reasons) => reasons,
-        Verdict::Refuse(_) => return Err(Error::OrderRefused),
-    };
-
-    let mut tx = app.db.begin().await?;
-    match orders::insert_once(&mut tx, &order).await? {
-        Inserted::New => {}
-        Inserted::SameRequest(earlier) => return same_request(earlier, command),
-        Inserted::SameCart(earlier) => {
-            drop(tx);
-            // Whoever placed it may have been cut off before the cart was emptied.
-            empty_cart(app, &earlier).await;
-            return Err(Error::CartAlreadyOrdered);
-        }
+    let doubts = doubts(app, command, &order).await?; // before it, too
+    let limited = purchase::limited(&order, &offers);
+    let order = Arc::new(order);
+    if !app.placing.write(&order, &limited, &doubts).await? {
+        let mut db = app.db.writer().acquire().await.map_err(StoreError::from)?;
+        return match orders::elder(&mut db, &order).await? {
+            Elder::SameRequest(earlier) => same_request(earlier, command),
+            Elder::SameCart(earlier) => {
+                drop(db);
+                // Whoever placed it may have been cut off before the cart was emptied.
+                empty_cart(app, &earlier).await;
+                Err(Error::CartAlreadyOrdered)
+            }
+        };
     }
-    purchase::claim(&mut tx, &order, &purchase::limited(&order, &offers)).await?;
-    if !doubts.is_empty() {
-        reviews::open(&mut tx, &order, &doubts).await?;
-    }
-    outbox::put(&mut tx, &order.placed(), &app.clock).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-
     metrics::PLACED.with_label_values::<&str>(&[]).inc();
     tracing::info!(order_id = %order.id, lines = order.lines.len(), total = %order.total, "placed");
     if command.is_of_cart() {
         empty_cart(app, &order).await;
     }
-    Ok(order)
+    Ok(Arc::unwrap_or_clone(order))
+}
+
+/// Why the fraud screens doubt an order.
+async fn doubts(app: &App, command: &PlaceOrder, order: &Order) -> Result<Vec<Reason>, Error> {
+    let home = command.billing_country.as_deref();
+    match app.fraud.screen(order, home).await {
+        Verdict::Accept => Ok(Vec::new()),
+        Verdict::Review(reasons) => Ok(reasons),
+        Verdict::Refuse(_) => Err(Error::OrderRefused),
+    }
 }
 
 /// The first answer to this request, if there was one.

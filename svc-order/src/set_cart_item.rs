@@ -3,11 +3,7 @@
 use svc_kit::caller::Caller;
 
 use crate::{
-    app::App,
-    cart::PricedCart,
-    error::Error,
-    order::placement::Refused,
-    product::{Item, ProductId},
+    app::App, cart::PricedCart, error::Error, order::placement::Refused, product::Item,
     store::carts::Change,
 };
 
@@ -39,7 +35,7 @@ pub async fn set_cart_item(
     if !asked.contains(&product) {
         asked.push(product);
     }
-    let mut offers = app.catalog.offers(&asked).await?;
+    let mut offers = app.catalog.offers(asked.clone()).await?;
     if command.item.quantity > 0 && !offers.contains_key(&product) {
         return Err(Refused::ProductUnknown(vec![product]).into());
     }
@@ -53,10 +49,9 @@ pub async fn set_cart_item(
         Change::Full => return Err(Error::CartFull),
     };
     // Another device may have put something in at the same time.
-    let is_new = |id: &ProductId| !asked.contains(id);
-    let added: Vec<ProductId> = cart.product_ids().into_iter().filter(is_new).collect();
-    if !added.is_empty() {
-        offers.extend(app.catalog.offers(&added).await?);
+    let products = cart.product_ids();
+    if products.iter().any(|id| !asked.contains(id)) {
+        offers = app.catalog.offers(products).await?;
     }
     Ok(cart.priced(&offers))
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Announces that the money was taken, or why not. About a payment that is
-/// still open, was never charged or was given back, there is nothing to say
+/// still open, was never charged or was given back whole, there is nothing to say
 /// that svc-order waits for.
 ///
 /// # Errors
@@ -22,7 +22,7 @@ pub async fn announce_outcome(
     payment: &Payment,
 ) -> Result<(), Error> {
     match payment.status {
-        Status::Captured => {
+        Status::Captured | Status::PartiallyRefunded => {
             let captured = event::PaymentCaptured {
                 order_id: payment.order_id.to_string(),
                 payment_id: payment.id.to_string(),

@@ -20,14 +20,19 @@ use tokio::sync::Notify;
 
 use crate::{
     MIGRATIONS,
-    config::{Config, ProviderName},
-    consumers::{OnOrderCancelled, OnPaymentRequested},
+    config::Config,
+    consumers::{OnOrderCancelled, OnOrderReturned, OnPaymentRequested},
     grpc::Grpc,
-    jobs::{CHARGE_WORKERS, ChargeRequested, LOOK_EVERY, REFUND_WORKERS, RefundCaptured},
-    provider::{
-        Provider,
-        sandbox::{self, Sandbox},
+    jobs::{
+        CHARGE_WORKERS, ChargeRequested, ForgetWebhooks, LOOK_EVERY, ProcessWebhooks,
+        REFUND_WORKERS, RefundCaptured, WEBHOOK_WORKERS, forget_webhooks,
     },
+    provider::{
+        Provider, ProviderName, Providers,
+        sandbox::{self, Sandbox},
+        stripe::Stripe,
+    },
+    receive_webhook,
     store::wake,
 };
 
@@ -37,7 +42,7 @@ pub struct App {
     /// The database of this service.
     pub db: Db,
     /// Who takes the money.
-    pub provider: Arc<dyn Provider>,
+    pub providers: Providers,
     /// The time.
     pub clock: Clock,
     /// Wakes the workers.
@@ -51,6 +56,8 @@ pub struct Due {
     pub charges: Arc<Notify>,
     /// Those who refund.
     pub refunds: Arc<Notify>,
+    /// Those who look into webhooks.
+    pub webhooks: Arc<Notify>,
 }
 
 impl fmt::Debug for App {
@@ -69,10 +76,10 @@ pub struct Process {
 
 impl App {
     /// Over a database with its tables.
-    pub fn new(db: Db, provider: Arc<dyn Provider>, clock: Clock) -> Self {
+    pub fn new(db: Db, providers: impl Into<Providers>, clock: Clock) -> Self {
         Self {
             db,
-            provider,
+            providers: providers.into(),
             clock,
             due: Due::default(),
         }
@@ -81,29 +88,63 @@ impl App {
     /// Connects and brings the tables up to date.
     ///
     /// # Errors
-    /// When the database is not there or a migration fails.
+    /// When a setting cannot be used, the database is not there or a migration
+    /// fails.
     pub async fn build(config: Config) -> anyhow::Result<Process> {
+        let secret = config.stripe.webhook_secret.as_ref();
+        anyhow::ensure!(
+            secret.is_none_or(|secret| !secret.expose().is_empty()),
+            "SOUK_STRIPE_WEBHOOK_SECRET is empty: anybody could sign with that"
+        );
         let clock = Clock::system();
         let db = Db::connect(&config.db).await?;
         db::migrate(&db, &MIGRATIONS).await?;
-        let provider: Arc<dyn Provider> = match config.payment_provider {
-            ProviderName::Sandbox => {
-                // Connections of its own: it plays an outside system.
-                let config = DbConfig {
-                    max_connections: sandbox::CONNECTIONS,
-                    reader_url: None,
-                    ..config.db.clone()
-                };
-                Arc::new(Sandbox::new(Db::connect(&config).await?, clock.clone()))
-            }
-        };
+        let providers = providers(&config, &db, &clock).await?;
         let nats = Nats::connect(&config.nats).await?;
         Ok(Process {
-            app: Self::new(db, provider, clock),
+            app: Self::new(db, providers, clock),
             config,
             nats,
         })
     }
+}
+
+/// The providers that the process is told of.
+async fn providers(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Providers> {
+    let primary = config.payment_provider;
+    let fallback = config.payment_fallback_provider;
+    anyhow::ensure!(
+        fallback != Some(primary),
+        "the fallback provider is the provider itself"
+    );
+    let fallback = match fallback {
+        Some(name) => Some(provider(name, config, db, clock).await?),
+        None => None,
+    };
+    Ok(Providers::new(
+        provider(primary, config, db, clock).await?,
+        fallback,
+    ))
+}
+
+async fn provider(
+    name: ProviderName,
+    config: &Config,
+    db: &Db,
+    clock: &Clock,
+) -> anyhow::Result<Arc<dyn Provider>> {
+    Ok(match name {
+        ProviderName::Sandbox => {
+            // Connections of its own: it plays an outside system.
+            let config = DbConfig {
+                max_connections: sandbox::CONNECTIONS,
+                reader_url: None,
+                ..config.db.clone()
+            };
+            Arc::new(Sandbox::new(Db::connect(&config).await?, clock.clone()))
+        }
+        ProviderName::Stripe => Arc::new(Stripe::new(&config.stripe, db.clone())?),
+    })
 }
 
 impl Process {
@@ -116,18 +157,26 @@ impl Process {
         let Self { app, config, nats } = self;
         let verifier = Verifier::new(&config.auth, app.clock.clone());
         let db = app.db.clone();
-        let server = Server::new("svc-payment", &config.server, verifier)
+        let mut server = Server::new("svc-payment", &config.server, verifier)
             .add_service(PaymentServiceServer::new(Grpc::new(app.clone())))
             .ready("postgres", move || {
                 let db = db.clone();
                 async move { db.ping().await }
             });
+        if let Some(secret) = &config.stripe.webhook_secret {
+            server = server.http(receive_webhook::router(app.clone(), secret.clone()));
+        }
         let consumers = Consumers::new(app.db.clone(), nats.clone())
             .add(OnPaymentRequested { app: app.clone() })
-            .add(OnOrderCancelled { app: app.clone() });
+            .add(OnOrderCancelled { app: app.clone() })
+            .add(OnOrderReturned { app: app.clone() });
         let relay = Relay::new(app.db.clone(), nats, app.clock.clone());
 
-        let workers = vec![app.due.charges.clone(), app.due.refunds.clone()];
+        let workers = vec![
+            app.due.charges.clone(),
+            app.due.refunds.clone(),
+            app.due.webhooks.clone(),
+        ];
         let mut parts = Parts::new(shutdown.clone())
             .with("server", server.serve(shutdown.clone()))
             .with("consumers", consumers.run(shutdown.clone()))
@@ -149,6 +198,19 @@ impl Process {
                 job::run(worker, LOOK_EVERY, poke, shutdown.clone()),
             );
         }
+        for _ in 0..WEBHOOK_WORKERS {
+            let worker = ProcessWebhooks { app: app.clone() };
+            let poke = Some(app.due.webhooks.clone());
+            parts = parts.with(
+                "webhook",
+                job::run(worker, LOOK_EVERY, poke, shutdown.clone()),
+            );
+        }
+        let forget = ForgetWebhooks { app };
+        parts = parts.with(
+            "forget webhooks",
+            job::run(forget, forget_webhooks::EVERY, None, shutdown),
+        );
         parts.run().await
     }
 }

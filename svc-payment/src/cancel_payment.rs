@@ -7,12 +7,13 @@ use crate::{
     app::App,
     error::Error,
     payment::{Cancelled, OrderId},
+    refund::Cause,
     refund_payment::request_refund,
     store::{checkouts, payments},
 };
 
 /// Notes that the order was cancelled, so that nothing is charged for it from
-/// now on; what was charged goes back.
+/// now on; what was charged goes back, as far as it did not already.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -34,7 +35,10 @@ pub async fn cancel_payment(
         Cancelled::BeforeCharge => {
             payments::conclude(tx, payment.id, payments::Outcome::Cancelled, now).await?;
         }
-        Cancelled::MustRefund => request_refund(app, tx, &payment).await?,
+        Cancelled::MustRefund => {
+            let left = payment.refundable();
+            request_refund(app, tx, &payment, left, Cause::OrderCancelled).await?;
+        }
         // Whoever learns what became of the charge sees the wish.
         Cancelled::InFlight | Cancelled::Nothing => {}
     }

@@ -13,8 +13,9 @@ use crate::{
     backoff,
     error::Error,
     ledger::Posting,
-    payment::{Call, Next, Payment, Status, When},
-    provider::{self, Decline, FoundCharge},
+    payment::{Call, NO_ATTEMPT, Next, OrderId, Payment, Status, When},
+    provider::{Decline, FoundCharge, Receipt},
+    refund::Cause,
     refund_payment::request_refund,
     store::{
         checkouts, ledger,
@@ -30,7 +31,8 @@ use crate::{
 pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let claimed = payments::claim_due(&mut tx, now).await?;
+    let choose = || app.providers.for_new_charge();
+    let claimed = payments::claim_due(&mut tx, now, choose).await?;
     if let Some(claimed) = &claimed {
         provider_calls::begin(&mut tx, key(claimed), claimed.call.as_str(), now).await?;
     }
@@ -38,30 +40,25 @@ pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
     Ok(claimed)
 }
 
-/// Asks the provider. No answer in time is an unknown outcome.
+/// Asks the payment's own provider. No answer in time is an unknown outcome.
 pub async fn ask(app: &App, claimed: &Claimed) -> FoundCharge {
     let payment = &claimed.payment;
+    let Some(watched) = app.providers.get(claimed.provider) else {
+        return FoundCharge::Unknown;
+    };
+    let provider = watched.provider();
     let answer = async {
         match claimed.call {
-            Call::Charge => app
-                .provider
+            Call::Charge => provider
                 .charge(payment.id, payment.amount, &claimed.token)
                 .await
                 .into(),
-            Call::LookUp => app.provider.look_up(payment.id).await,
+            Call::LookUp => provider.look_up(payment.id).await,
+            Call::Capture => provider.capture(payment.id, payment.amount).await,
+            Call::Void => provider.void(payment.id).await,
         }
     };
-    let answer = tokio::time::timeout(provider::DEADLINE, answer)
-        .await
-        .unwrap_or(FoundCharge::Unknown);
-    tracing::info!(
-        call = claimed.call.as_str(),
-        attempt = payment.attempts,
-        answer = answer.as_str(),
-        "provider asked"
-    );
-    provider::count(claimed.call.as_str(), answer.as_str());
-    answer
+    watched.answer(claimed.call.as_str(), answer).await
 }
 
 /// Records what the provider has said, and what follows from it.
@@ -77,17 +74,53 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundCharge) -> Resu
         return Err(Error::NotFound);
     };
     provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
-    match payment.answered(claimed.payment.attempts, answer, order_cancelled, now) {
-        Next::Capture { refund } => capture(app, &mut tx, &payment, refund).await?,
-        Next::Fail(decline) => fail(app, &mut tx, &payment, decline).await?,
-        Next::Cancel => payments::conclude(&mut tx, payment.id, Outcome::Cancelled, now).await?,
+    let attempt = claimed.payment.attempts;
+    follow(app, &mut tx, &payment, attempt, answer, order_cancelled).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Records what somebody has found out who did not claim the payment, and says
+/// where it stood. Facts count whoever brings them; nothing else does.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn learn(app: &App, order_id: OrderId, found: FoundCharge) -> Result<Status, Error> {
+    let mut tx = app.db.begin().await?;
+    let order_cancelled = checkouts::lock(&mut tx, order_id, app.clock.now()).await?;
+    let Some(payment) = payments::lock_of_order(&mut tx, order_id).await? else {
+        return Err(Error::NotFound);
+    };
+    follow(app, &mut tx, &payment, NO_ATTEMPT, found, order_cancelled).await?;
+    tx.commit().await?;
+    Ok(payment.status)
+}
+
+/// What follows from the answer to an attempt. The payment's row must be held.
+async fn follow(
+    app: &App,
+    tx: &mut PgConnection,
+    payment: &Payment,
+    attempt: u32,
+    answer: FoundCharge,
+    order_cancelled: bool,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    if answer == FoundCharge::Authorized {
+        payments::note_authorized(tx, payment.id, now).await?;
+    }
+    match payment.answered(attempt, answer, order_cancelled, now) {
+        Next::Capture { receipt, refund } => {
+            capture(app, tx, payment, receipt, refund).await?;
+        }
+        Next::Fail(decline) => fail(app, tx, payment, decline).await?,
+        Next::Cancel => payments::conclude(tx, payment.id, Outcome::Cancelled, now).await?,
         Next::Ask(call, when) => {
             let due_time = due(when, payment.attempts, now);
-            payments::ask_again(&mut tx, payment.id, call, due_time).await?;
+            payments::ask_again(tx, payment.id, call, due_time).await?;
         }
         Next::Nothing => {}
     }
-    tx.commit().await?;
     Ok(())
 }
 
@@ -95,11 +128,12 @@ async fn capture(
     app: &App,
     tx: &mut PgConnection,
     payment: &Payment,
+    receipt: Receipt,
     refund: bool,
 ) -> Result<(), Error> {
     let now = app.clock.now();
     payments::conclude(tx, payment.id, Outcome::Captured, now).await?;
-    for posting in Posting::of_capture(payment) {
+    for posting in Posting::of_capture(payment, receipt) {
         ledger::post(tx, id::generate(&app.clock), &posting, now).await?;
     }
     let captured = Payment {
@@ -108,7 +142,7 @@ async fn capture(
     };
     announce_outcome(app, tx, &captured).await?;
     if refund {
-        request_refund(app, tx, payment).await?;
+        request_refund(app, tx, payment, payment.amount, Cause::OrderCancelled).await?;
     }
     tracing::info!(refund, "payment captured");
     Ok(())

@@ -1,10 +1,12 @@
 //! What the process is told: flags that are also environment variables.
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use svc_kit::{
     auth::AuthConfig, db::DbConfig, nats::NatsConfig, server::ServerConfig,
     telemetry::TelemetryConfig,
 };
+
+use crate::provider::{ProviderName, stripe::StripeConfig};
 
 /// Charges, refunds and the ledger.
 #[derive(Debug, Clone, Parser)]
@@ -28,11 +30,10 @@ pub struct Config {
     /// Who takes the money.
     #[arg(long, env = "SOUK_PAYMENT_PROVIDER", default_value = "sandbox")]
     pub payment_provider: ProviderName,
-}
-
-/// The providers there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ProviderName {
-    /// Takes no money; answers by the token alone.
-    Sandbox,
+    /// Who takes it while that one does not answer; without it, nobody.
+    #[arg(long, env = "SOUK_PAYMENT_FALLBACK_PROVIDER")]
+    pub payment_fallback_provider: Option<ProviderName>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the command")]
+    pub stripe: StripeConfig,
 }

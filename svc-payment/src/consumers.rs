@@ -1,11 +1,13 @@
 //! What this service hears, one event a file.
 
 mod order_cancelled;
+mod order_returned;
 mod payment_requested;
 
 use svc_kit::{consumer::ConsumeError, error::ServiceError as _};
 
 pub use order_cancelled::OnOrderCancelled;
+pub use order_returned::OnOrderReturned;
 pub use payment_requested::OnPaymentRequested;
 
 use crate::error::Error;
@@ -15,7 +17,11 @@ impl From<Error> for ConsumeError {
         match error {
             Error::Store(error) => error.into(),
             Error::Invalid(_) | Error::OtherPayment => Self::reject(error.reason()),
-            Error::NotFound | Error::BalanceTooLarge(_) => Self::retry(error),
+            Error::RefundTooLarge(_) | Error::OtherRefund => {
+                Self::reject(format!("{}: {error}", error.reason()))
+            }
+            // Nothing of the others lasts, or is met by an event.
+            _ => Self::retry(error),
         }
     }
 }

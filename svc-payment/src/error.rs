@@ -1,6 +1,9 @@
 //! What can go wrong in this service, and its kinds.
 
-use svc_kit::error::{Invalid, Kind, ServiceError, StoreError};
+use svc_kit::{
+    error::{Invalid, Kind, ServiceError, StoreError},
+    money::Money,
+};
 
 use crate::ledger::Account;
 
@@ -16,6 +19,24 @@ pub enum Error {
     /// An order asks for a second, different payment.
     #[error("the order has another payment")]
     OtherPayment,
+    /// Nobody knows yet whether the money will come.
+    #[error("the payment is not captured yet")]
+    NotCaptured,
+    /// Whoever calls wants back more than there is.
+    #[error("only {0} of the payment is left to be refunded")]
+    RefundTooLarge(Money),
+    /// There is no such refund.
+    #[error("there is no such refund")]
+    RefundNotFound,
+    /// The money went back long since.
+    #[error("the refund is done")]
+    RefundDone,
+    /// A return asks for a second, different refund.
+    #[error("the return has another refund")]
+    OtherRefund,
+    /// One request id for two requests.
+    #[error("this request id was used for a different request")]
+    RequestIdReused,
     /// An account holds more than an answer can say.
     #[error("the balance of {0} is too large to be answered")]
     BalanceTooLarge(Account),
@@ -28,8 +49,14 @@ impl ServiceError for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::Invalid,
-            Self::NotFound => Kind::NotFound,
-            Self::OtherPayment | Self::BalanceTooLarge(_) => Kind::Conflict,
+            Self::NotFound | Self::RefundNotFound => Kind::NotFound,
+            Self::OtherPayment
+            | Self::NotCaptured
+            | Self::RefundTooLarge(_)
+            | Self::RefundDone
+            | Self::OtherRefund
+            | Self::RequestIdReused
+            | Self::BalanceTooLarge(_) => Kind::Conflict,
             Self::Store(error) => error.kind(),
         }
     }
@@ -39,6 +66,12 @@ impl ServiceError for Error {
             Self::Invalid(_) => "FIELD_INVALID",
             Self::NotFound => "PAYMENT_NOT_FOUND",
             Self::OtherPayment => "PAYMENT_EXISTS",
+            Self::NotCaptured => "PAYMENT_NOT_CAPTURED",
+            Self::RefundTooLarge(_) => "REFUND_TOO_LARGE",
+            Self::RefundNotFound => "REFUND_NOT_FOUND",
+            Self::RefundDone => "REFUND_DONE",
+            Self::OtherRefund => "REFUND_EXISTS",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::BalanceTooLarge(_) => "BALANCE_TOO_LARGE",
             Self::Store(error) => error.reason(),
         }

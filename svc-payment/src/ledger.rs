@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use svc_kit::money::{Currency, Money};
 use uuid::Uuid;
 
-use crate::{payment::Payment, refund::Refund};
+use crate::{payment::Payment, provider::Receipt, refund::Refund};
 
 /// Where money lies or comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub enum Account {
     CustomerReceivable,
     /// What the provider holds for us.
     CashAtProvider,
+    /// What the provider has kept for its work.
+    Fees,
     /// What we have sold.
     Revenue,
     /// What we have given back.
@@ -24,9 +26,10 @@ pub enum Account {
 
 impl Account {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::CashAtProvider,
         Self::CustomerReceivable,
+        Self::Fees,
         Self::Refunds,
         Self::Revenue,
     ];
@@ -36,6 +39,7 @@ impl Account {
         match self {
             Self::CustomerReceivable => "customer_receivable",
             Self::CashAtProvider => "cash_at_provider",
+            Self::Fees => "fees",
             Self::Revenue => "revenue",
             Self::Refunds => "refunds",
         }
@@ -66,6 +70,8 @@ pub enum Kind {
     Sale,
     /// The provider holds what the customer owed.
     Settlement,
+    /// The provider has kept some of what it holds.
+    Fee,
     /// The provider has given it back.
     Refund,
 }
@@ -76,6 +82,7 @@ impl Kind {
         match self {
             Self::Sale => "sale",
             Self::Settlement => "settlement",
+            Self::Fee => "fee",
             Self::Refund => "refund",
         }
     }
@@ -110,24 +117,27 @@ pub struct Entry {
 }
 
 impl Posting {
-    /// What a captured payment books.
-    pub fn of_capture(payment: &Payment) -> [Self; 2] {
-        let posting = |kind, debit, credit| Self {
+    /// What a captured payment books: the sale, its settlement, and the fee if
+    /// there is one.
+    pub fn of_capture(payment: &Payment, receipt: Receipt) -> Vec<Self> {
+        let posting = |kind, amount, debit, credit| Self {
             kind,
             order_id: payment.order_id.0,
             source_id: payment.id.0,
-            amount: payment.amount,
+            amount,
             debit,
             credit,
         };
-        [
-            posting(Kind::Sale, Account::CustomerReceivable, Account::Revenue),
-            posting(
-                Kind::Settlement,
-                Account::CashAtProvider,
-                Account::CustomerReceivable,
-            ),
-        ]
+        let (cash, owed) = (Account::CashAtProvider, Account::CustomerReceivable);
+        let mut postings = vec![
+            posting(Kind::Sale, payment.amount, owed, Account::Revenue),
+            posting(Kind::Settlement, payment.amount, cash, owed),
+        ];
+        // A transaction of nothing is none.
+        if receipt.fee.minor != 0 {
+            postings.push(posting(Kind::Fee, receipt.fee, Account::Fees, cash));
+        }
+        postings
     }
 
     /// What a refund books.

@@ -5,7 +5,9 @@
 //! provider has done is never guessed.
 
 pub mod payment;
+pub mod reason;
 pub mod refund;
+pub mod webhook;
 
 pub mod ledger;
 
@@ -21,9 +23,14 @@ pub mod cancel_payment;
 pub mod charge_payment;
 pub mod get_ledger;
 pub mod get_payment;
+pub mod list_refunds;
 pub mod look_up_payment;
+pub mod process_webhook;
+pub mod receive_webhook;
 pub mod refund_payment;
+pub mod refund_return;
 pub mod request_payment;
+pub mod retry_refund;
 
 pub mod consumers;
 pub mod grpc;

@@ -4,9 +4,12 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use svc_kit::{id::AccountId, money::Money};
+use svc_kit::{
+    id::AccountId,
+    money::{Money, MoneyError},
+};
 
-use crate::provider::{Decline, FoundCharge};
+use crate::provider::{Decline, FoundCharge, Receipt};
 
 svc_kit::id!(
     /// An order of svc-order.
@@ -23,6 +26,10 @@ svc_kit::id!(
 /// network may add.
 pub const SETTLED_AFTER: Duration = Duration::from_mins(1);
 
+/// Attempts are numbered from one: an answer of this number is nobody's who has
+/// claimed the payment.
+pub const NO_ATTEMPT: u32 = 0;
+
 /// Where a payment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -34,17 +41,20 @@ pub enum Status {
     Failed,
     /// Never charged: the order was cancelled first.
     Cancelled,
-    /// The customer has the money back.
+    /// The customer has some of the money back.
+    PartiallyRefunded,
+    /// The customer has all of the money back.
     Refunded,
 }
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Requested,
         Self::Captured,
         Self::Failed,
         Self::Cancelled,
+        Self::PartiallyRefunded,
         Self::Refunded,
     ];
 
@@ -55,6 +65,7 @@ impl Status {
             Self::Captured => "captured",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::PartiallyRefunded => "partially_refunded",
             Self::Refunded => "refunded",
         }
     }
@@ -78,15 +89,35 @@ pub enum Call {
     Charge,
     /// Whether it has taken it.
     LookUp,
+    /// To take the money that it holds for us.
+    Capture,
+    /// To let go of it.
+    Void,
 }
 
 impl Call {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Charge, Self::LookUp, Self::Capture, Self::Void];
+
     /// As it is stored and logged.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Charge => "charge",
             Self::LookUp => "look_up",
+            Self::Capture => "capture",
+            Self::Void => "void",
         }
+    }
+}
+
+impl FromStr for Call {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|call| call.as_str() == text)
+            .ok_or_else(|| format!("call '{text}' is unknown"))
     }
 }
 
@@ -128,6 +159,8 @@ pub struct Payment {
     pub amount: Money,
     /// How much of it went back.
     pub refunded: Money,
+    /// How much of it all its refunds ask for, whatever became of them.
+    pub refund_requested: Money,
     /// Why it failed, stable upper-snake: "PAYMENT_DECLINED".
     pub failure_reason: Option<String>,
     /// How often the provider was asked about it.
@@ -146,10 +179,22 @@ pub enum Cancelled {
     BeforeCharge,
     /// It may be at the provider; what comes of it decides.
     InFlight,
-    /// The money must go back.
+    /// The money must go back, as far as it is not on its way.
     MustRefund,
     /// There is nothing to undo.
     Nothing,
+}
+
+/// Whether some of a payment may go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum MayRefund {
+    /// It may.
+    Yes,
+    /// It is not known yet whether the money will come.
+    NotYet,
+    /// No more than this is left of it.
+    AtMost(Money),
 }
 
 /// When the provider is asked again.
@@ -170,6 +215,8 @@ pub enum Next {
     /// The money is ours; if `refund`, nobody wants it any more and it must go
     /// back.
     Capture {
+        /// What the provider says of it.
+        receipt: Receipt,
         /// Whether it must go back.
         refund: bool,
     },
@@ -195,9 +242,46 @@ impl Payment {
         match self.status {
             Status::Requested if self.attempts == 0 => Cancelled::BeforeCharge,
             Status::Requested => Cancelled::InFlight,
-            Status::Captured => Cancelled::MustRefund,
-            Status::Failed | Status::Cancelled | Status::Refunded => Cancelled::Nothing,
+            _ if self.refundable().minor > 0 => Cancelled::MustRefund,
+            _ => Cancelled::Nothing,
         }
+    }
+
+    /// How much was captured and is not asked back yet.
+    pub fn refundable(&self) -> Money {
+        let minor = match self.status {
+            Status::Captured | Status::PartiallyRefunded | Status::Refunded => {
+                self.amount.minor - self.refund_requested.minor
+            }
+            Status::Requested | Status::Failed | Status::Cancelled => 0,
+        };
+        Money::new(self.amount.currency, minor)
+    }
+
+    /// Somebody wants so much of it back.
+    pub fn may_refund(&self, amount: Money) -> MayRefund {
+        let left = self.refundable();
+        if self.status == Status::Requested {
+            MayRefund::NotYet
+        } else if amount.currency == left.currency && (1..=left.minor).contains(&amount.minor) {
+            MayRefund::Yes
+        } else {
+            MayRefund::AtMost(left)
+        }
+    }
+
+    /// So much of it went back.
+    ///
+    /// # Errors
+    /// When it is of another currency.
+    pub fn gave_back(&mut self, amount: Money) -> Result<(), MoneyError> {
+        self.refunded = self.refunded.checked_add(amount)?;
+        self.status = if self.refunded == self.amount {
+            Status::Refunded
+        } else {
+            Status::PartiallyRefunded
+        };
+        Ok(())
     }
 
     /// The provider has answered the attempt of this number. Money that was
@@ -211,20 +295,34 @@ impl Payment {
         now: DateTime<Utc>,
     ) -> Next {
         match (self.status, answer) {
-            (Status::Requested, FoundCharge::Captured) => Next::Capture {
+            (Status::Requested, FoundCharge::Captured(receipt)) => Next::Capture {
+                receipt,
                 refund: order_cancelled,
             },
-            (Status::Failed | Status::Cancelled, FoundCharge::Captured) => {
-                Next::Capture { refund: true }
-            }
+            (Status::Failed | Status::Cancelled, FoundCharge::Captured(receipt)) => Next::Capture {
+                receipt,
+                refund: true,
+            },
             (Status::Requested, FoundCharge::Declined(decline)) => Next::Fail(decline),
-            (Status::Requested, FoundCharge::Unknown) if attempt == self.attempts => {
-                Next::Ask(Call::LookUp, When::AfterPause)
-            }
-            (Status::Requested, FoundCharge::NotFound) if attempt == self.attempts => {
-                self.not_found(order_cancelled, now)
+            (Status::Requested, FoundCharge::Voided) if order_cancelled => Next::Cancel,
+            // It was let go without us: held for too long, or by hand.
+            (Status::Requested, FoundCharge::Voided) => Next::Fail(Decline::Declined),
+            (Status::Requested, _) if attempt == self.attempts => {
+                self.undecided(answer, order_cancelled, now)
             }
             _ => Next::Nothing,
+        }
+    }
+
+    /// What is not decided goes on: the money that is held is taken, or let go if
+    /// nobody wants it any more.
+    fn undecided(&self, answer: FoundCharge, order_cancelled: bool, now: DateTime<Utc>) -> Next {
+        match answer {
+            FoundCharge::Authorized if order_cancelled => Next::Ask(Call::Void, When::Now),
+            FoundCharge::Authorized => Next::Ask(Call::Capture, When::Now),
+            FoundCharge::Pending if order_cancelled => Next::Ask(Call::Void, When::AfterPause),
+            FoundCharge::NotFound => self.not_found(order_cancelled, now),
+            _ => Next::Ask(Call::LookUp, When::AfterPause),
         }
     }
 

@@ -1,13 +1,18 @@
 //! Who takes the money. A provider is asked outside of any transaction, with
-//! our id as its idempotency key, and may answer that it does not know.
+//! our id as its idempotency key, and may answer that it does not know. What may
+//! have reached one provider is never asked of another.
 
+mod providers;
 pub mod sandbox;
+pub mod stripe;
 
-use std::{str::FromStr, sync::LazyLock, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use async_trait::async_trait;
-use prometheus::IntCounterVec;
-use svc_kit::{metrics, money::Money};
+use clap::ValueEnum;
+use svc_kit::money::Money;
+
+pub use providers::{Answer, BREAKER_PAUSE, BREAKER_TRIPS_AFTER, Providers, Watched};
 
 use crate::{
     payment::{PaymentId, PaymentToken},
@@ -18,17 +23,43 @@ use crate::{
 /// unknown.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-static CALLS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    metrics::counter(
-        "payment_provider_calls_total",
-        "Calls to the payment provider, by call and answer.",
-        &["call", "answer"],
-    )
-});
+/// The providers there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum ProviderName {
+    /// Takes no money; answers by the token alone.
+    Sandbox,
+    /// stripe.com.
+    Stripe,
+}
 
-/// Counts an answer.
-pub(crate) fn count(call: &str, answer: &str) {
-    CALLS.with_label_values(&[call, answer]).inc();
+impl ProviderName {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sandbox, Self::Stripe];
+
+    /// As it is stored, logged and measured.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::Stripe => "stripe",
+        }
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ProviderName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|name| name.as_str() == text)
+            .ok_or_else(|| format!("provider '{text}' is unknown"))
+    }
 }
 
 /// Why a provider will not take the money.
@@ -38,14 +69,32 @@ pub enum Decline {
     Declined,
     /// The token stands for no means of payment.
     TokenInvalid,
+    /// There is not enough on the account behind it.
+    FundsInsufficient,
+    /// The card is too old.
+    CardExpired,
+    /// Its holder would have to be asked.
+    AuthenticationRequired,
 }
 
 impl Decline {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Declined,
+        Self::TokenInvalid,
+        Self::FundsInsufficient,
+        Self::CardExpired,
+        Self::AuthenticationRequired,
+    ];
+
     /// Stable upper-snake, for events and callers.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Declined => "PAYMENT_DECLINED",
             Self::TokenInvalid => "PAYMENT_TOKEN_INVALID",
+            Self::FundsInsufficient => "PAYMENT_FUNDS_INSUFFICIENT",
+            Self::CardExpired => "PAYMENT_CARD_EXPIRED",
+            Self::AuthenticationRequired => "PAYMENT_AUTHENTICATION_REQUIRED",
         }
     }
 }
@@ -54,18 +103,29 @@ impl FromStr for Decline {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Declined, Self::TokenInvalid]
+        Self::ALL
             .into_iter()
             .find(|decline| decline.reason() == text)
             .ok_or_else(|| format!("decline '{text}' is unknown"))
     }
 }
 
+/// What a provider says of a charge that it has captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// What it keeps of the money; nothing, where it does not say.
+    pub fee: Money,
+}
+
 /// The answer to a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charged {
     /// The money was taken, now or earlier under the same key.
-    Captured,
+    Captured(Receipt),
+    /// The money is held for us, and must be captured or let go.
+    Authorized,
+    /// The provider has not decided yet.
+    Pending,
     /// The money will not be taken.
     Declined(Decline),
     /// Nobody knows.
@@ -76,7 +136,13 @@ pub enum Charged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundCharge {
     /// The money was taken.
-    Captured,
+    Captured(Receipt),
+    /// The money is held for us, and must be captured or let go.
+    Authorized,
+    /// The provider has not decided yet.
+    Pending,
+    /// The charge was called off for good; no money is held.
+    Voided,
     /// The money will not be taken.
     Declined(Decline),
     /// The provider has never heard of it.
@@ -88,7 +154,9 @@ pub enum FoundCharge {
 impl From<Charged> for FoundCharge {
     fn from(charged: Charged) -> Self {
         match charged {
-            Charged::Captured => Self::Captured,
+            Charged::Captured(receipt) => Self::Captured(receipt),
+            Charged::Authorized => Self::Authorized,
+            Charged::Pending => Self::Pending,
             Charged::Declined(decline) => Self::Declined(decline),
             Charged::Unknown => Self::Unknown,
         }
@@ -99,7 +167,10 @@ impl FoundCharge {
     /// As it is recorded.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Captured => "captured",
+            Self::Captured(_) => "captured",
+            Self::Authorized => "authorized",
+            Self::Pending => "pending",
+            Self::Voided => "voided",
             Self::Declined(_) => "declined",
             Self::NotFound => "not_found",
             Self::Unknown => "unknown",
@@ -157,11 +228,26 @@ impl FoundRefund {
 /// provider without personal data.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// Takes the money, once for each payment id.
+    /// Its name, under which payments remember it.
+    fn name(&self) -> ProviderName;
+
+    /// Takes the money or has it held for us, once for each payment id.
     async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged;
 
     /// Says what became of a charge.
     async fn look_up(&self, payment_id: PaymentId) -> FoundCharge;
+
+    /// Takes the money that is held for us. A provider that never holds any says
+    /// what it knows.
+    async fn capture(&self, payment_id: PaymentId, _amount: Money) -> FoundCharge {
+        self.look_up(payment_id).await
+    }
+
+    /// Lets go of money that is held for us, and of a charge that is not decided.
+    /// A provider that never has either says what it knows.
+    async fn void(&self, payment_id: PaymentId) -> FoundCharge {
+        self.look_up(payment_id).await
+    }
 
     /// Gives money of a charge back, once for each refund id.
     async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded;

@@ -1,18 +1,26 @@
-//! The refund: a captured payment's money on its way back, all of it. No async,
-//! no clock, no SQL.
+//! The refund: a captured payment's money on its way back, all of it or a part.
+//! No async, no clock, no SQL.
 
 use std::str::FromStr;
 
-use svc_kit::money::Money;
+use chrono::{DateTime, Utc};
+use svc_kit::{id::AccountId, money::Money};
+use uuid::Uuid;
 
 use crate::{
     payment::{OrderId, PaymentId},
     provider::FoundRefund,
+    reason::Reason,
 };
 
 svc_kit::id!(
     /// A refund; also the provider's idempotency key.
     pub struct RefundId
+);
+
+svc_kit::id!(
+    /// A return of svc-order.
+    pub struct ReturnId
 );
 
 /// Where a refund stands.
@@ -22,14 +30,20 @@ pub enum Status {
     Requested,
     /// The customer has the money back.
     Refunded,
+    /// The provider will not; it is asked again when staff say so.
+    Refused,
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Requested, Self::Refunded, Self::Refused];
+
     /// As it is stored and logged.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
             Self::Refunded => "refunded",
+            Self::Refused => "refused",
         }
     }
 }
@@ -38,12 +52,60 @@ impl FromStr for Status {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "requested" => Ok(Self::Requested),
-            "refunded" => Ok(Self::Refunded),
-            _ => Err(format!("status '{text}' is unknown")),
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("status '{text}' is unknown"))
+    }
+}
+
+/// Who or what wants the money back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The order was cancelled.
+    OrderCancelled,
+    /// Some of the order came back.
+    OrderReturned(ReturnId),
+    /// Somebody of the staff.
+    Staff(StaffRequest),
+}
+
+impl Cause {
+    /// As it is stored.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::OrderCancelled => "order_cancelled",
+            Self::OrderReturned(_) => "order_returned",
+            Self::Staff(_) => "staff",
         }
     }
+
+    /// The return, if it is for one.
+    pub fn return_id(&self) -> Option<ReturnId> {
+        match self {
+            Self::OrderReturned(id) => Some(*id),
+            Self::OrderCancelled | Self::Staff(_) => None,
+        }
+    }
+
+    /// The request of staff, if it is one.
+    pub fn staff(&self) -> Option<&StaffRequest> {
+        match self {
+            Self::Staff(request) => Some(request),
+            Self::OrderCancelled | Self::OrderReturned(_) => None,
+        }
+    }
+}
+
+/// A refund that staff asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaffRequest {
+    /// The caller's.
+    pub request_id: Uuid,
+    /// What they noted.
+    pub reason: Reason,
+    /// Who asked first.
+    pub staff_id: AccountId,
 }
 
 /// What the provider is asked.
@@ -76,10 +138,16 @@ pub struct Refund {
     pub order_id: OrderId,
     /// Where it stands.
     pub status: Status,
-    /// How much: what was captured.
+    /// Who or what wants it.
+    pub cause: Cause,
+    /// How much.
     pub amount: Money,
     /// How often the provider was asked about it.
     pub attempts: u32,
+    /// When it was requested.
+    pub create_time: DateTime<Utc>,
+    /// When it last changed.
+    pub update_time: DateTime<Utc>,
 }
 
 /// When the provider is asked again.
@@ -89,8 +157,6 @@ pub enum When {
     Now,
     /// After a pause that grows with the attempts.
     AfterPause,
-    /// After a long pause: somebody has to look at it.
-    AfterRefusal,
 }
 
 /// What follows from the provider's answer.
@@ -99,25 +165,28 @@ pub enum When {
 pub enum Next {
     /// The customer has the money back.
     Finish,
-    /// It is not known yet, or was refused.
+    /// The provider will not, and somebody has to look at it.
+    Refuse,
+    /// It is not known yet.
     Ask(Call, When),
     /// It is known already, or somebody else is asking.
     Nothing,
 }
 
 impl Refund {
-    /// The provider has answered the attempt of this number.
+    /// The provider has answered the attempt of this number. Money that went
+    /// back is a fact, whatever we believed and whoever asked; everything else
+    /// counts only from who asked last.
     pub fn answered(&self, attempt: u32, answer: FoundRefund) -> Next {
         let latest = attempt == self.attempts;
         match (self.status, answer) {
             (Status::Refunded, _) => Next::Nothing,
-            (Status::Requested, FoundRefund::Refunded) => Next::Finish,
+            (Status::Requested | Status::Refused, FoundRefund::Refunded) => Next::Finish,
+            (Status::Refused, _) => Next::Nothing,
             (Status::Requested, _) if !latest => Next::Nothing,
             (Status::Requested, FoundRefund::NotFound) => Next::Ask(Call::Refund, When::Now),
             (Status::Requested, FoundRefund::Unknown) => Next::Ask(Call::LookUp, When::AfterPause),
-            (Status::Requested, FoundRefund::Refused) => {
-                Next::Ask(Call::LookUp, When::AfterRefusal)
-            }
+            (Status::Requested, FoundRefund::Refused) => Next::Refuse,
         }
     }
 }

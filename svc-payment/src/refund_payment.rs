@@ -1,54 +1,124 @@
-//! Gives the money of a captured payment back, all of it and once, in the same
-//! three steps as it was charged: record the attempt and commit; ask the
-//! provider, outside of any transaction; record the outcome.
+//! Gives money of a captured payment back, all of it or a part, never more than
+//! was captured. Whoever wants it queues a refund; it is done in the same three
+//! steps as a charge: record the attempt and commit; ask the provider, outside
+//! of any transaction; record the outcome.
 
 use std::time::Duration;
 
 use proto::souk::event::v1 as event;
 use sqlx::PgConnection;
-use svc_kit::{id, outbox, telemetry};
+use svc_kit::{error::StoreError, id, money::Money, outbox, telemetry};
 
 use crate::{
     app::App,
     backoff,
     error::Error,
     ledger::Posting,
-    payment::Payment,
-    provider::{self, FoundRefund},
-    refund::{Call, Next, Refund, RefundId, Status, When},
+    look_up_payment::look_up_payment,
+    payment::{MayRefund, NO_ATTEMPT, OrderId, Payment},
+    provider::FoundRefund,
+    refund::{Call, Cause, Next, Refund, RefundId, StaffRequest, Status, When},
     store::{
-        checkouts, ledger,
-        payments::{self, Outcome},
+        checkouts, ledger, payments,
         provider_calls::{self, CallKey},
         refunds::{self, Claimed},
     },
 };
 
-/// How long to wait after the provider has refused a refund: somebody has to
-/// look at it first.
-const AFTER_REFUSAL: Duration = Duration::from_mins(10);
+/// What staff ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundPayment {
+    /// Of which order's payment.
+    pub order_id: OrderId,
+    /// How much.
+    pub amount: Money,
+    /// Under which request, and why.
+    pub request: StaffRequest,
+}
 
-/// Queues the refund of a captured payment, whose row must be held. A payment
-/// that has one keeps it.
+impl RefundPayment {
+    /// Whether a refund is what this asks for, whoever of the staff asks.
+    fn is_for(&self, refund: &Refund) -> bool {
+        let same_reason = |first: &StaffRequest| first.reason == self.request.reason;
+        (refund.order_id, refund.amount) == (self.order_id, self.amount)
+            && refund.cause.staff().is_some_and(same_reason)
+    }
+}
+
+/// Gives some of a captured payment back because staff say so, once for each
+/// request id; a repeat gets the refund as it is now.
 ///
 /// # Errors
-/// When the database does not answer.
+/// [`Error::NotFound`], [`Error::NotCaptured`], [`Error::RefundTooLarge`],
+/// [`Error::RequestIdReused`].
+pub async fn refund_payment(app: &App, command: RefundPayment) -> Result<Refund, Error> {
+    // An order that has no payment is none that this service should hear of.
+    look_up_payment(app, command.order_id).await?;
+
+    let now = app.clock.now();
+    let request_id = command.request.request_id;
+    let mut tx = app.db.begin().await?;
+    checkouts::lock(&mut tx, command.order_id, now).await?;
+    let Some(payment) = payments::lock_of_order(&mut tx, command.order_id).await? else {
+        return Err(Error::NotFound);
+    };
+    if let Some(earlier) = refunds::of_request(&mut tx, request_id).await? {
+        return if command.is_for(&earlier) {
+            Ok(earlier)
+        } else {
+            Err(Error::RequestIdReused)
+        };
+    }
+    match payment.may_refund(command.amount) {
+        MayRefund::Yes => {}
+        MayRefund::NotYet => return Err(Error::NotCaptured),
+        MayRefund::AtMost(left) => return Err(Error::RefundTooLarge(left)),
+    }
+    let cause = Cause::Staff(command.request);
+    let Some(refund) = request_refund(app, &mut tx, &payment, command.amount, cause).await? else {
+        // The same id, at the same moment, for another order.
+        return Err(Error::RequestIdReused);
+    };
+    tx.commit().await?;
+    Ok(refund)
+}
+
+/// Queues a refund of a captured payment, whose row must be held. None if its
+/// return or its request has one already.
+///
+/// # Errors
+/// When the database does not answer, or refuses to give back more than was
+/// captured.
 pub async fn request_refund(
     app: &App,
     tx: &mut PgConnection,
     payment: &Payment,
-) -> Result<(), Error> {
+    amount: Money,
+    cause: Cause,
+) -> Result<Option<Refund>, Error> {
+    let now = app.clock.now();
     let refund = Refund {
         id: RefundId::generate(&app.clock),
         payment_id: payment.id,
         order_id: payment.order_id,
         status: Status::Requested,
-        amount: payment.amount,
+        cause,
+        amount,
         attempts: 0,
+        create_time: now,
+        update_time: now,
     };
     let trace_parent = telemetry::current_traceparent();
-    refunds::insert_once(tx, &refund, trace_parent.as_deref(), app.clock.now()).await?;
-    Ok(())
+    if !refunds::insert_once(tx, &refund, trace_parent.as_deref()).await? {
+        return Ok(None);
+    }
+    tracing::info!(
+        order_id = %refund.order_id,
+        refund_id = %refund.id,
+        cause = refund.cause.as_str(),
+        "refund requested"
+    );
+    Ok(Some(refund))
 }
 
 /// Claims the refund that has been due for longest, and records the attempt.
@@ -66,34 +136,27 @@ pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
     Ok(claimed)
 }
 
-/// Asks the provider. No answer in time is an unknown outcome.
+/// Asks the provider of its payment. No answer in time is an unknown outcome.
 pub async fn ask(app: &App, claimed: &Claimed) -> FoundRefund {
     let refund = &claimed.refund;
+    let Some(watched) = app.providers.get(claimed.provider) else {
+        return FoundRefund::Unknown;
+    };
+    let provider = watched.provider();
     let answer = async {
         match claimed.call {
-            Call::Refund => app
-                .provider
+            Call::Refund => provider
                 .refund(refund.id, refund.payment_id, refund.amount)
                 .await
                 .into(),
-            Call::LookUp => app.provider.look_up_refund(refund.id).await,
+            Call::LookUp => provider.look_up_refund(refund.id).await,
         }
     };
-    let answer = tokio::time::timeout(provider::DEADLINE, answer)
-        .await
-        .unwrap_or(FoundRefund::Unknown);
     let call = match claimed.call {
         Call::Refund => "refund",
         Call::LookUp => "look_up_refund",
     };
-    tracing::info!(
-        call,
-        attempt = refund.attempts,
-        answer = answer.as_str(),
-        "provider asked"
-    );
-    provider::count(call, answer.as_str());
-    answer
+    watched.answer(call, answer).await
 }
 
 /// Records what the provider has said, and what follows from it.
@@ -108,29 +171,72 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundRefund) -> Resu
         return Err(Error::NotFound);
     };
     provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
-    match refund.answered(claimed.refund.attempts, answer) {
-        Next::Finish => finish(app, &mut tx, &refund).await?,
+    follow(app, &mut tx, &refund, claimed.refund.attempts, answer).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Records what somebody has found out who did not claim the refund. That it was
+/// made counts whoever brings it; nothing else does.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn learn(
+    app: &App,
+    order_id: OrderId,
+    id: RefundId,
+    found: FoundRefund,
+) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    checkouts::lock(&mut tx, order_id, app.clock.now()).await?;
+    let Some(refund) = refunds::lock(&mut tx, id).await? else {
+        return Err(Error::NotFound);
+    };
+    follow(app, &mut tx, &refund, NO_ATTEMPT, found).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What follows from the answer to an attempt. The refund's row must be held.
+async fn follow(
+    app: &App,
+    tx: &mut PgConnection,
+    refund: &Refund,
+    attempt: u32,
+    answer: FoundRefund,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    match refund.answered(attempt, answer) {
+        Next::Finish => finish(app, tx, refund).await?,
+        Next::Refuse => {
+            tracing::error!(refund_id = %refund.id, "the provider refuses a refund");
+            refunds::refuse(tx, refund.id, now).await?;
+        }
         Next::Ask(call, when) => {
             let pause = match when {
                 When::Now => Duration::ZERO,
                 When::AfterPause => backoff::pause(refund.attempts),
-                When::AfterRefusal => {
-                    tracing::error!(refund_id = %refund.id, "the provider refuses a refund");
-                    AFTER_REFUSAL
-                }
             };
-            refunds::ask_again(&mut tx, refund.id, call, now + pause).await?;
+            refunds::ask_again(tx, refund.id, call, now + pause).await?;
         }
         Next::Nothing => {}
     }
-    tx.commit().await?;
     Ok(())
 }
 
 async fn finish(app: &App, tx: &mut PgConnection, refund: &Refund) -> Result<(), Error> {
     let now = app.clock.now();
+    let Some(mut payment) = payments::lock_of_order(tx, refund.order_id).await? else {
+        return Err(Error::NotFound);
+    };
+    payment
+        .gave_back(refund.amount)
+        .map_err(|why| StoreError::Corrupt {
+            table: "refunds",
+            why: why.to_string(),
+        })?;
     refunds::finish(tx, refund.id, now).await?;
-    payments::conclude(tx, refund.payment_id, Outcome::Refunded, now).await?;
+    payments::gave_back(tx, &payment, now).await?;
     ledger::post(
         tx,
         id::generate(&app.clock),
@@ -143,7 +249,11 @@ async fn finish(app: &App, tx: &mut PgConnection, refund: &Refund) -> Result<(),
         payment_id: refund.payment_id.to_string(),
         refund_id: refund.id.to_string(),
         amount: Some(refund.amount.into()),
-        return_id: String::new(),
+        return_id: refund
+            .cause
+            .return_id()
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
     };
     outbox::put(tx, &refunded, &app.clock).await?;
     tracing::info!("payment refunded");

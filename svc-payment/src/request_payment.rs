@@ -52,6 +52,7 @@ pub async fn request_payment(
         },
         amount: command.amount,
         refunded: Money::zero(command.amount.currency),
+        refund_requested: Money::zero(command.amount.currency),
         failure_reason: None,
         attempts: 0,
         last_charge_time: None,

@@ -7,6 +7,7 @@ pub mod provider_calls;
 pub mod refunds;
 pub(crate) mod sandbox;
 pub mod wake;
+pub mod webhook_events;
 
 use std::time::Duration;
 

@@ -19,9 +19,9 @@ const SIGNAL_EXIT: i32 = 128;
 ///
 /// They are fresh, on free ports, and gone when the command has ended. It
 /// finds them by DATABASE_URL, SOUK_TEST_REDIS_URL and SOUK_TEST_NATS_URL.
-/// SOUK_TEST_NATS_SERVER_BIN and SOUK_TEST_AIOSMTPD (a Python that has
-/// aiosmtpd) are for tests that start servers of their own. The exit code is
-/// the command's.
+/// SOUK_TEST_NATS_SERVER_BIN, SOUK_TEST_AIOSMTPD and SOUK_TEST_LOCALSTRIPE (a
+/// Python that has aiosmtpd, or localstripe) are for tests that start servers of
+/// their own. The exit code is the command's.
 #[derive(Debug, Args)]
 #[command(name = "servers")]
 pub struct RunWithServers {
@@ -70,8 +70,9 @@ impl RunWithServers {
             .env("SOUK_TEST_REDIS_URL", servers.redis_url())
             .env("SOUK_TEST_NATS_URL", servers.nats_url())
             .env("SOUK_TEST_NATS_SERVER_BIN", servers.nats_server_binary()?)
-            // The Python of the pinned tools, which has a mail server.
+            // The Python of the pinned tools, which has a mail server and a Stripe.
             .env("SOUK_TEST_AIOSMTPD", checkout::tool("python")?)
+            .env("SOUK_TEST_LOCALSTRIPE", checkout::tool("python")?)
             .death_signal(Signal::SIGTERM);
         let command = servers.spawn_command(launch).await?;
         let status = loop {

@@ -125,6 +125,7 @@ impl Up {
                 key: self.meili_key.clone(),
             }),
             start_meilisearch: true,
+            binaries: None,
             extra_env: Vec::new(),
             progress: Progress::to(|line| println!("  {line}")),
         }

@@ -93,7 +93,8 @@ impl Crew {
         logs::rotate(&self.log_path(process))
             .with_context(|| self.log_path(process).display().to_string())?;
         let since = Instant::now();
-        self.bring_up(process, plan.clone()).await?;
+        let launch = plan.launch.clone();
+        self.bring_up(process, plan.clone(), launch).await?;
         let seconds = since.elapsed().as_secs_f64();
         let port = plan.ports.first().map_or(0, |(port, _)| *port);
         self.progress.say(&format!(
@@ -102,8 +103,13 @@ impl Crew {
         Ok(())
     }
 
-    /// Starts a process that has ended once more, with its log going on.
-    pub(crate) async fn start_again(&self, process: Process) -> anyhow::Result<()> {
+    /// Starts a process that has ended once more, with its log going on, and
+    /// with more environment for this time.
+    pub(crate) async fn start_again(
+        &self,
+        process: Process,
+        env: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let plan = {
             let members = self.members();
             let member = members
@@ -114,7 +120,11 @@ impl Crew {
             }
             member.plan.clone()
         };
-        self.bring_up(process, plan).await
+        let mut launch = plan.launch.clone();
+        for (name, value) in env {
+            launch = launch.env(*name, *value);
+        }
+        self.bring_up(process, plan, launch).await
     }
 
     /// Asks a process to finish, and comes back when it has.
@@ -164,15 +174,15 @@ impl Crew {
         }
     }
 
-    async fn bring_up(&self, process: Process, plan: Plan) -> anyhow::Result<()> {
+    async fn bring_up(&self, process: Process, plan: Plan, launch: Launch) -> anyhow::Result<()> {
         wait_for_ports(&plan.ports).await?;
         let until = Instant::now() + PREDECESSOR_PATIENCE;
         loop {
             let running = self
                 .supervisor
-                .spawn(plan.launch.clone(), process.quick_signal())
+                .spawn(launch.clone(), process.quick_signal())
                 .await
-                .with_context(|| format!("cannot start {}", plan.launch.program.display()))?;
+                .with_context(|| format!("cannot start {}", launch.program.display()))?;
             self.members().insert(
                 process,
                 Member {
@@ -183,7 +193,7 @@ impl Crew {
             );
             let ready = plan
                 .ready
-                .wait(process.name(), &running, &plan.launch, &self.supervisor)
+                .wait(process.name(), &running, &launch, &self.supervisor)
                 .await;
             match ready {
                 Ok(()) => break,

@@ -75,6 +75,8 @@ pub struct StackOptions {
     pub meilisearch: Option<MeilisearchAt>,
     /// Whether a `meilisearch` binary on the PATH is started.
     pub start_meilisearch: bool,
+    /// The folder of the services' binaries; without it, where they are built.
+    pub binaries: Option<PathBuf>,
     /// More environment: for one process, or for all of ours.
     pub extra_env: Vec<(Option<Process>, String, String)>,
     /// Who hears of the steps.
@@ -110,6 +112,7 @@ impl StackOptions {
             mail_dir: None,
             meilisearch: None,
             start_meilisearch: false,
+            binaries: None,
             extra_env: Vec::new(),
             progress: Progress::silent(),
         }
@@ -119,6 +122,13 @@ impl StackOptions {
     #[must_use]
     pub fn smtp(mut self, url: impl Into<String>) -> Self {
         self.smtp = Some(url.into());
+        self
+    }
+
+    /// Takes the services' binaries from there.
+    #[must_use]
+    pub fn binaries(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.binaries = Some(folder.into());
         self
     }
 

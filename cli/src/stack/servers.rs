@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use super::crew::Crew;
 use super::free_ports::FreeBlock;
 use super::postgres::{self, Postgres};
-use super::secrets::{Secrets, private_dir};
+use super::secrets::{Secrets, private_dir, write_private};
 use super::{PortMap, Ports, Process, ServersOptions, nats, redis};
 use crate::checkout;
 
@@ -36,6 +36,9 @@ pub struct Servers {
 }
 
 impl Servers {
+    /// The file in their folder that says where NATS is, with its password.
+    pub const NATS_URL_FILE: &str = "nats-url";
+
     /// Starts them, and comes back when all answer.
     ///
     /// # Errors
@@ -83,7 +86,12 @@ impl Servers {
                 options.durable
             ),
         );
-        started.map(|_| servers)
+        started?;
+        write_private(
+            &dir.join(Self::NATS_URL_FILE),
+            servers.nats_url().as_bytes(),
+        )?;
+        Ok(servers)
     }
 
     /// Makes the databases that are missing.
@@ -165,7 +173,7 @@ impl Servers {
     /// # Errors
     /// When it runs, was never started, or does not come up.
     pub async fn start_again(&self, process: Process) -> anyhow::Result<()> {
-        self.crew.start_again(process).await
+        self.crew.start_again(process, &[]).await
     }
 
     /// Stops all in order.

@@ -46,7 +46,8 @@ impl Settings<'_> {
         let ports = self.servers.ports();
         let admin = ports.admin(process)?;
         let log = self.servers.crew().log_path(process);
-        let mut launch = Launch::new(checkout::binary(process.name())?, Output::Log(log));
+        let program = checkout::binary(self.options.binaries.as_deref(), process.name())?;
+        let mut launch = Launch::new(program, Output::Log(log));
         launch = self.common(launch)?;
         launch = launch.env("SOUK_ADMIN_LISTEN", local(admin));
         launch = if process == Process::Edge {

@@ -59,7 +59,7 @@ impl Stack {
     /// process's log follows it.
     pub async fn start(options: StackOptions) -> anyhow::Result<Self> {
         for process in Process::SERVICES.iter().chain(&[Process::Edge]) {
-            crate::checkout::binary(process.name())?;
+            crate::checkout::binary(options.binaries.as_deref(), process.name())?;
         }
         let servers = Servers::start(ServersOptions {
             dir: options.dir.clone(),
@@ -237,6 +237,18 @@ impl Stack {
     /// When it runs, was never started, or does not come up.
     pub async fn start_again(&self, process: Process) -> anyhow::Result<()> {
         self.servers.start_again(process).await
+    }
+
+    /// The same with more environment, for this time.
+    ///
+    /// # Errors
+    /// When it runs, was never started, or does not come up.
+    pub async fn start_again_with(
+        &self,
+        process: Process,
+        env: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        self.servers.crew().start_again(process, env).await
     }
 
     /// The processes that ended though nobody asked them to.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod events;
 mod processes;
 mod servers;
 mod supervision;

@@ -72,7 +72,7 @@ fn services_and_edge_depend_on_the_contracts_and_the_kit_alone() {
     }
     assert!(members_that("svc-kit").is_subset(&set(&["proto"])));
     assert!(members_that("proto").is_empty());
-    assert!(members_that("souk").is_subset(&set(&["proto"])));
+    assert!(members_that("souk").is_subset(&set(&["proto", "svc-kit"])));
     assert!(members_that("e2e").is_subset(&set(&["proto", "souk"])));
 }
 

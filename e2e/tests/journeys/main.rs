@@ -5,9 +5,11 @@
 mod browse_and_buy;
 mod cancel_after_confirm;
 mod change_a_price;
+mod crash_points;
 mod decline;
 mod dependencies;
 mod forge_a_token;
+mod hot_item;
 mod last_item;
 mod look_at_anothers_order;
 mod order_twice;

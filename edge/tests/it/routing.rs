@@ -87,6 +87,24 @@ async fn what_is_internal_or_unknown_is_unimplemented_without_touching_a_service
     assert_eq!(edge.shop.all_calls(), 0);
 }
 
+/// A signature holds for the bytes as they were signed.
+#[tokio::test]
+async fn a_webhook_passes_byte_for_byte() {
+    let edge = Harness::start().await;
+    let bytes = b"{ \"id\":\t\"evt_1\" }\r\n\xff\x00";
+    let request = Request::builder()
+        .method("POST")
+        .uri(format!("http://{}/webhooks/stripe", edge.edge))
+        .header("content-type", "application/json; charset=utf-8")
+        .header("stripe-signature", "t=1,v1=00,v1=01")
+        .body(Full::from(&bytes[..]))
+        .unwrap();
+    let answer = send(request).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("heard"), "t=1,v1=00,v1=01");
+    assert_eq!(answer.body, bytes[..]);
+}
+
 #[tokio::test]
 async fn plain_http_goes_by_its_own_table() {
     let edge = Harness::start().await;
@@ -96,6 +114,7 @@ async fn plain_http_goes_by_its_own_table() {
     assert_eq!(keys.header("x-content-type-options"), "nosniff");
 
     for (method, path, status, reason) in [
+        ("GET", "/webhooks/stripe", 405, "METHOD_NOT_ALLOWED"),
         ("GET", "/nothing?token=secret", 404, "ROUTE_UNKNOWN"),
         ("GET", "/.well-known/../metrics", 404, "ROUTE_UNKNOWN"),
         ("POST", "/.well-known/jwks.json", 405, "METHOD_NOT_ALLOWED"),

@@ -6,7 +6,11 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use super::{ConsumeError, Consumer, Heard};
-use crate::{db::Db, inbox, panics};
+use crate::{
+    db::Db,
+    fault::{self, Point},
+    inbox, panics,
+};
 
 /// How long a handler may take with one event, or with one batch.
 pub const HANDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -65,12 +69,15 @@ async fn attempt<C: Consumer>(
     event_id: Uuid,
     event: C::Event,
 ) -> Result<Delivered, ConsumeError> {
+    fault::passed_by(Point::ConsumerBeforeTransaction, C::NAME);
     let mut tx = db.begin().await?;
     if !inbox::claim(&mut tx, C::NAME, event_id).await? {
         return Ok(Delivered::Duplicate);
     }
     consumer.handle(&mut tx, event).await?;
+    fault::passed_by(Point::ConsumerBeforeCommit, C::NAME);
     tx.commit().await?;
+    fault::passed_by(Point::ConsumerAfterCommit, C::NAME);
     Ok(Delivered::Handled)
 }
 
@@ -79,6 +86,7 @@ async fn attempt_all<C: Consumer>(
     consumer: &C,
     events: Vec<(Uuid, Heard<C::Event>)>,
 ) -> Result<HashSet<Uuid>, ConsumeError> {
+    fault::passed_by(Point::ConsumerBeforeTransaction, C::NAME);
     let ids: Vec<Uuid> = events.iter().map(|(id, _)| *id).collect();
     let mut tx = db.begin().await?;
     let claimed = inbox::claim_all(&mut tx, C::NAME, &ids).await?;
@@ -92,6 +100,8 @@ async fn attempt_all<C: Consumer>(
     if !fresh.is_empty() {
         consumer.handle_all(&mut tx, fresh).await?;
     }
+    fault::passed_by(Point::ConsumerBeforeCommit, C::NAME);
     tx.commit().await?;
+    fault::passed_by(Point::ConsumerAfterCommit, C::NAME);
     Ok(claimed)
 }

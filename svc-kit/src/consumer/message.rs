@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     dead_letter::{self, Given},
+    fault::{self, Point},
     inbox,
     nats::headers::Envelope,
     telemetry,
@@ -158,7 +159,12 @@ pub(super) async fn conclude<C: Consumer>(
             count::<C>("duplicate");
         }
     }
-    acknowledge(message).await;
+    if deliveries(message) == 1 && fault::redelivers() {
+        put_back(message, Duration::ZERO).await;
+    } else {
+        acknowledge(message).await;
+    }
+    fault::passed_by(Point::ConsumerAfterAck, C::NAME);
 }
 
 /// Puts a message to the dead letters. While that is impossible it stays where

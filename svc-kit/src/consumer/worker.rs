@@ -22,6 +22,7 @@ use crate::{
     Shutdown,
     backoff::Backoff,
     db::Db,
+    fault,
     nats::{Nats, headers::Envelope},
 };
 
@@ -170,7 +171,7 @@ async fn open<C: Consumer>(nats: &Nats) -> Result<Durable<Config>, async_nats::E
         filter_subject: C::Event::SUBJECT.to_owned(),
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
+        ack_wait: fault::patience(ACK_WAIT),
         // The kit counts attempts itself, and gives up with a dead letter.
         max_deliver: -1,
         max_ack_pending: MAX_ACK_PENDING,

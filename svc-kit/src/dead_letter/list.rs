@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_nats::jetstream::{
-    Message,
-    consumer::{DeliverPolicy, pull},
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        Message,
+        consumer::{DeliverPolicy, pull},
+        stream::RawMessageErrorKind,
+    },
 };
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use proto::events::{DEAD_LETTER_PREFIX, DEAD_LETTERS};
@@ -14,7 +19,7 @@ use proto::events::{DEAD_LETTER_PREFIX, DEAD_LETTERS};
 use super::DeadLetter;
 use crate::nats::{
     Nats,
-    headers::{self, Envelope, published},
+    headers::{self, Envelope, published, stored},
 };
 
 /// How long NATS may take to hand over the next one.
@@ -89,36 +94,68 @@ pub async fn list(nats: &Nats, filter: &Filter, limit: usize) -> anyhow::Result<
     Ok(found)
 }
 
+/// The dead letter of that sequence; none when there is none, or no more.
+///
+/// # Errors
+/// When NATS is away.
+pub async fn find(nats: &Nats, sequence: u64) -> anyhow::Result<Option<DeadLetter>> {
+    let stream = nats
+        .jetstream()
+        .get_stream_no_info(DEAD_LETTERS.name)
+        .await
+        .context("dead letters cannot be read")?;
+    match stream.get_raw_message(sequence).await {
+        Ok(message) => Ok(Some(dead_letter(
+            &message.subject,
+            Some(&message.headers),
+            message.payload.clone(),
+            (message.sequence, stored(message.time)),
+        ))),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error).context("dead letters cannot be read"),
+    }
+}
+
 /// A dead letter, and how many come after it.
 fn read(message: &Message) -> anyhow::Result<(DeadLetter, u64)> {
     let info = message.info().map_err(anyhow::Error::from_boxed)?;
-    let envelope = Envelope::read(message.headers.as_ref());
+    let dead = dead_letter(
+        &message.subject,
+        message.headers.as_ref(),
+        message.payload.clone(),
+        (info.stream_sequence, published(&info)),
+    );
+    Ok((dead, info.pending))
+}
+
+fn dead_letter(
+    subject: &str,
+    headers: Option<&HeaderMap>,
+    payload: Bytes,
+    (sequence, time): (u64, DateTime<Utc>),
+) -> DeadLetter {
+    let envelope = Envelope::read(headers);
     let text = |name: &str| {
-        let value = message
-            .headers
-            .as_ref()
-            .and_then(|headers| headers.get(name));
-        value
+        headers
+            .and_then(|headers| headers.get(name))
             .map(|value| value.as_str().to_owned())
             .unwrap_or_default()
     };
-    let subject = message
-        .subject
-        .strip_prefix(DEAD_LETTER_PREFIX)
-        .unwrap_or(&message.subject);
-    let dead = DeadLetter {
-        sequence: info.stream_sequence,
-        time: published(&info),
+    DeadLetter {
+        sequence,
+        time,
         consumer: text(headers::DEAD_CONSUMER),
         reason: text(headers::DEAD_REASON),
         attempts: text(headers::DEAD_ATTEMPTS).parse().unwrap_or_default(),
-        subject: subject.to_owned(),
+        subject: subject
+            .strip_prefix(DEAD_LETTER_PREFIX)
+            .unwrap_or(subject)
+            .to_owned(),
         event_id: envelope.event_id,
         event_type: envelope.r#type,
         event_time: envelope.time,
         aggregate_id: envelope.aggregate_id,
         trace_parent: envelope.trace_parent,
-        payload: message.payload.clone(),
-    };
-    Ok((dead, info.pending))
+        payload,
+    }
 }

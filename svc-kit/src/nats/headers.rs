@@ -85,7 +85,12 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// When JetStream stored a message.
 pub(crate) fn published(info: &Info<'_>) -> DateTime<Utc> {
-    let nanos = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
+    stored(info.published)
+}
+
+/// A time of JetStream's.
+pub(crate) fn stored(time: async_nats::datetime::DateTime) -> DateTime<Utc> {
+    let nanos = i64::try_from(time.unix_timestamp_nanos()).unwrap_or(i64::MAX);
     DateTime::from_timestamp_nanos(nanos)
 }
 

@@ -9,9 +9,12 @@ use async_nats::jetstream::{
 };
 
 use super::{RelayError, store::Row};
-use crate::nats::{
-    Nats,
-    headers::{self, Envelope},
+use crate::{
+    fault::{self, Point},
+    nats::{
+        Nats,
+        headers::{self, Envelope},
+    },
 };
 
 /// Publishes rows in waves, each with at most one row of an aggregate, and
@@ -28,6 +31,7 @@ pub(super) async fn in_order(nats: &Nats, rows: Vec<Row>) -> (Vec<Row>, Option<R
         let mut failed = None;
         let mut sent = Vec::with_capacity(wave.len());
         for row in wave {
+            fault::passed(Point::OutboxBeforePublish);
             match send(nats, &row).await {
                 Ok(ack) => sent.push((row, ack)),
                 Err(source) => {

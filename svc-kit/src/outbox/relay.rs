@@ -12,7 +12,16 @@ use super::{
     leader::{self, Leader},
     publish, store,
 };
-use crate::{Shutdown, backoff::Backoff, clock::Clock, db::Db, error, metrics, nats::Nats};
+use crate::{
+    Shutdown,
+    backoff::Backoff,
+    clock::Clock,
+    db::Db,
+    error,
+    fault::{self, Point},
+    metrics,
+    nats::Nats,
+};
 
 /// How many rows a step takes.
 const BATCH: i64 = 256;
@@ -236,10 +245,15 @@ impl Relay {
             (self.clock.now() - row.create_time).num_milliseconds()
         });
         OLDEST.with_label_values::<&str>(&[]).set(age);
+        if !rows.is_empty() {
+            fault::passed(Point::OutboxAfterRead);
+        }
         let (acknowledged, failed) = publish::in_order(&self.nats, rows).await;
         if !acknowledged.is_empty() {
             let ids: Vec<_> = acknowledged.iter().map(|row| row.id).collect();
+            fault::passed(Point::OutboxAfterPublish);
             store::delete(&mut leader.connection, &ids).await?;
+            fault::passed(Point::OutboxAfterDelete);
             for row in &acknowledged {
                 PUBLISHED.with_label_values(&[&row.subject]).inc();
             }

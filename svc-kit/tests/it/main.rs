@@ -9,6 +9,7 @@ mod inbox;
 mod job;
 mod outage;
 mod relay;
+mod relay_killed;
 mod retry;
 mod serve;
 mod support;

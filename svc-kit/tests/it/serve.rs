@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Json, Router, routing::get};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, jwk::Jwk};
 use proto::souk::payment::v1::{
-    GetLedgerRequest, GetPaymentRequest, Ledger, LookUpPaymentRequest, Payment,
+    GetLedgerRequest, GetPaymentRequest, Ledger, ListRefundsRequest, ListRefundsResponse,
+    LookUpPaymentRequest, Payment, Refund, RefundPaymentRequest, RetryRefundRequest,
     payment_service_client::PaymentServiceClient,
     payment_service_server::{PaymentService, PaymentServiceServer},
 };
@@ -68,6 +69,32 @@ impl PaymentService for Answers {
     ) -> Result<Response<Payment>, Status> {
         Ok(Response::new(Payment::default()))
     }
+
+    async fn refund_payment(
+        &self,
+        _: Request<RefundPaymentRequest>,
+    ) -> Result<Response<Refund>, Status> {
+        Err(not_here())
+    }
+
+    async fn list_refunds(
+        &self,
+        _: Request<ListRefundsRequest>,
+    ) -> Result<Response<ListRefundsResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn retry_refund(
+        &self,
+        _: Request<RetryRefundRequest>,
+    ) -> Result<Response<Refund>, Status> {
+        Err(not_here())
+    }
+}
+
+/// The answer of methods that no test here calls.
+fn not_here() -> Status {
+    Status::unimplemented("not here")
 }
 
 struct Running {

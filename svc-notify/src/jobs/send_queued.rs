@@ -1,6 +1,7 @@
 //! Sends what is queued, and tries again what could not be sent.
 
 use svc_kit::{
+    fault::{self, Point},
     job::{Job, Progress},
     telemetry,
 };
@@ -36,7 +37,9 @@ impl Job for SendQueued {
         );
         telemetry::continue_trace(&span, claimed.trace_parent.as_deref());
         async {
+            fault::passed(Point::MailBeforeSend);
             let outcome = send(&self.app, &claimed).await;
+            fault::passed(Point::MailAfterSend);
             conclude(&self.app, &claimed, outcome).await
         }
         .instrument(span)

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, id::AccountId};
+use svc_kit::{error::StoreError, fault, id::AccountId};
 use uuid::Uuid;
 
 use super::LEASE;
@@ -155,7 +155,7 @@ pub async fn claim_due(
          RETURNING deliveries.id, account_id, attempts, notice, trace_parent, create_time,
              email, display_name",
         now,
-        now + LEASE,
+        now + fault::patience(LEASE),
     )
     .fetch_optional(db)
     .await?;

@@ -1,7 +1,7 @@
 //! The tables `orders`, `order_lines` and `order_changes`. Each change of an
 //! order is told on [`CHANNEL`] when its transaction commits.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -15,6 +15,7 @@ use crate::{
     order::{CancelReason, Order, OrderId, PaymentToken},
 };
 
+mod insert;
 mod row;
 
 /// The channel on which changed orders are told, by their id.
@@ -35,90 +36,98 @@ macro_rules! select_orders {
     };
 }
 
-/// What became of a new order.
+/// Inserts new orders with their lines, once for each request id and once for
+/// each state of a cart. Returns those that were inserted; for the others
+/// [`elder`] tells why not. Whoever comes second waits here until the first has
+/// committed, and then inserts nothing.
+///
+/// # Errors
+/// When the database is away.
+pub async fn insert_all(
+    tx: &mut PgConnection,
+    orders: &[Arc<Order>],
+) -> Result<HashSet<OrderId>, StoreError> {
+    let columns = insert::Columns::of(orders)?;
+    let lines = insert::LineColumns::of(orders);
+    // One round trip for both tables.
+    let inserted = sqlx::query_scalar!(
+        r#"WITH placed AS (
+             INSERT INTO orders (account_id, id, request_id, request_fingerprint, status, currency,
+                                 total_minor, payment_token, shipping_address, next_check_at,
+                                 version, created_at, updated_at, cart_id, cart_version)
+             SELECT account_id, id, request_id, request_fingerprint, status, currency, total_minor,
+                    payment_token, shipping_address, next_check_at, version, created_at,
+                    created_at, cart_id, cart_version
+             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::text[], $6::text[],
+                         $7::bigint[], $8::text[], $9::jsonb[], $10::timestamptz[], $11::bigint[],
+                         $12::timestamptz[], $13::uuid[], $14::bigint[])
+                  AS new (account_id, id, request_id, request_fingerprint, status, currency,
+                          total_minor, payment_token, shipping_address, next_check_at, version,
+                          created_at, cart_id, cart_version)
+             ORDER BY account_id, request_id
+             ON CONFLICT DO NOTHING
+             RETURNING account_id, id
+         ), lined AS (
+             INSERT INTO order_lines (account_id, order_id, position, product_id, title, quantity,
+                                      unit_price_minor)
+             SELECT placed.account_id, placed.id, line.position, line.product_id, line.title,
+                    line.quantity, line.unit_price_minor
+             FROM placed JOIN
+                  unnest($15::uuid[], $16::int[], $17::uuid[], $18::text[], $19::int[], $20::bigint[])
+                      AS line (order_id, position, product_id, title, quantity, unit_price_minor)
+                  ON line.order_id = placed.id
+         )
+         SELECT id AS "id!" FROM placed"#,
+        &columns.accounts,
+        &columns.ids,
+        &columns.requests,
+        &columns.fingerprints as &[&[u8]],
+        &columns.statuses as &[&str],
+        &columns.currencies as &[&str],
+        &columns.totals,
+        &columns.tokens as &[Option<&str>],
+        &columns.addresses,
+        &columns.checks,
+        &columns.versions,
+        &columns.times,
+        &columns.carts as &[Option<Uuid>],
+        &columns.cart_versions as &[Option<i64>],
+        &lines.orders,
+        &lines.positions,
+        &lines.products,
+        &lines.titles as &[&str],
+        &lines.quantities,
+        &lines.prices,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(inserted.into_iter().map(OrderId).collect())
+}
+
+/// Why a new order was not inserted.
 #[derive(Debug)]
 #[must_use]
-pub enum Inserted {
-    /// It stands in the tables.
-    New,
+pub enum Elder {
     /// Its request had placed this order already.
     SameRequest(Order),
     /// Another request had ordered the same state of the cart: this order.
     SameCart(Order),
 }
 
-/// Inserts a new order with its lines, once for each request id and once for
-/// each state of a cart. When there was one, even a moment ago, it is left
-/// alone and returned.
+/// The order that kept a new one from being inserted.
 ///
 /// # Errors
 /// When the database is away or holds nonsense.
-pub async fn insert_once(tx: &mut PgConnection, order: &Order) -> Result<Inserted, StoreError> {
-    let address = serde_json::to_value(&order.shipping_address)
-        .map_err(|error| row::corrupt(format!("shipping_address: {error}")))?;
-    let mut positions = Vec::with_capacity(order.lines.len());
-    let (mut products, mut titles) = (Vec::new(), Vec::new());
-    let (mut quantities, mut prices) = (Vec::new(), Vec::new());
-    for (position, line) in (0_i32..).zip(&order.lines) {
-        positions.push(position);
-        products.push(line.product_id.0);
-        titles.push(line.title.clone());
-        quantities.push(line.quantity);
-        prices.push(line.unit_price.minor);
-    }
-    // One round trip for both tables. Whoever comes second waits here until
-    // the first has committed, and then inserts nothing.
-    let inserted = sqlx::query!(
-        "WITH placed AS (
-             INSERT INTO orders (account_id, id, request_id, request_fingerprint, status, currency,
-                                 total_minor, payment_token, shipping_address, next_check_at,
-                                 version, created_at, updated_at, cart_id, cart_version)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $18, $19)
-             ON CONFLICT DO NOTHING
-             RETURNING account_id, id
-         )
-         INSERT INTO order_lines (account_id, order_id, position, product_id, title, quantity,
-                                  unit_price_minor)
-         SELECT placed.account_id, placed.id, line.position, line.product_id, line.title,
-                line.quantity, line.unit_price_minor
-         FROM placed,
-              unnest($13::int[], $14::uuid[], $15::text[], $16::int[], $17::bigint[])
-                  AS line (position, product_id, title, quantity, unit_price_minor)",
-        order.account_id.0,
-        order.id.0,
-        order.request.id,
-        &order.request.fingerprint.0[..],
-        order.status.as_str(),
-        order.total.currency.code(),
-        order.total.minor,
-        order.payment_token.as_ref().map(PaymentToken::expose),
-        address,
-        order.next_check_at,
-        order.version,
-        order.created_at,
-        &positions,
-        &products,
-        &titles,
-        &quantities,
-        &prices,
-        order.cart.map(|cart| cart.id.0),
-        order.cart.map(|cart| cart.version),
-    )
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    if inserted > 0 {
-        return Ok(Inserted::New);
-    }
+pub async fn elder(db: &mut PgConnection, order: &Order) -> Result<Elder, StoreError> {
     // A request that repeats itself is answered as such, though its cart is
     // the same too.
-    if let Some(earlier) = find_by_request(tx, order.account_id, order.request.id).await? {
-        return Ok(Inserted::SameRequest(earlier));
+    if let Some(elder) = find_by_request(db, order.account_id, order.request.id).await? {
+        return Ok(Elder::SameRequest(elder));
     }
     if let Some(cart) = order.cart
-        && let Some(earlier) = find_by_cart(tx, order.account_id, cart).await?
+        && let Some(elder) = find_by_cart(db, order.account_id, cart).await?
     {
-        return Ok(Inserted::SameCart(earlier));
+        return Ok(Elder::SameCart(elder));
     }
     Err(row::corrupt(
         "a request id or a cart is taken by no order".to_owned(),

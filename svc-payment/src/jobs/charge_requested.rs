@@ -2,6 +2,7 @@
 //! outcome is not known.
 
 use svc_kit::{
+    fault::{self, Point},
     job::{Job, Progress},
     telemetry,
 };
@@ -36,8 +37,12 @@ impl Job for ChargeRequested {
         );
         telemetry::continue_trace(&span, claimed.trace_parent.as_deref());
         async {
+            fault::passed(Point::ChargeBeforeProvider);
             let answer = ask(&self.app, &claimed).await;
-            conclude(&self.app, &claimed, answer).await
+            fault::passed(Point::ChargeAfterProvider);
+            conclude(&self.app, &claimed, answer).await?;
+            fault::passed(Point::ChargeAfterConclude);
+            anyhow::Ok(())
         }
         .instrument(span)
         .await?;

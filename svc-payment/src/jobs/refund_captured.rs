@@ -1,6 +1,7 @@
-//! Gives back what was captured for orders that were cancelled.
+//! Gives back what was captured and is not wanted, or not wanted whole.
 
 use svc_kit::{
+    fault::{self, Point},
     job::{Job, Progress},
     telemetry,
 };
@@ -35,8 +36,12 @@ impl Job for RefundCaptured {
         );
         telemetry::continue_trace(&span, claimed.trace_parent.as_deref());
         async {
+            fault::passed(Point::RefundBeforeProvider);
             let answer = ask(&self.app, &claimed).await;
-            conclude(&self.app, &claimed, answer).await
+            fault::passed(Point::RefundAfterProvider);
+            conclude(&self.app, &claimed, answer).await?;
+            fault::passed(Point::RefundAfterConclude);
+            anyhow::Ok(())
         }
         .instrument(span)
         .await?;

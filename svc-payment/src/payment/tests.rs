@@ -11,11 +11,22 @@ fn payment(status: Status, attempts: u32) -> Payment {
         status,
         amount: Money::new(eur, 42_00),
         refunded: Money::zero(eur),
+        refund_requested: Money::zero(eur),
         failure_reason: None,
         attempts,
         last_charge_time: Some(at(0)),
         create_time: at(0),
     }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        fee: Money::new("EUR".parse().unwrap(), 84),
+    }
+}
+
+fn captured() -> FoundCharge {
+    FoundCharge::Captured(receipt())
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -36,7 +47,11 @@ fn only_a_payment_that_was_never_sent_is_dropped_at_once() {
         payment(Status::Captured, 1).cancelled(),
         Cancelled::MustRefund
     );
-    assert_eq!(payment(Status::Refunded, 1).cancelled(), Cancelled::Nothing);
+    let gone = Payment {
+        refund_requested: Money::new("EUR".parse().unwrap(), 42_00),
+        ..payment(Status::Captured, 1)
+    };
+    assert_eq!(gone.cancelled(), Cancelled::Nothing);
 }
 
 #[test]
@@ -66,15 +81,23 @@ fn a_charge_that_may_still_arrive_is_not_given_up() {
 fn money_that_came_after_all_goes_back() {
     for status in [Status::Failed, Status::Cancelled] {
         assert_eq!(
-            payment(status, 2).answered(1, FoundCharge::Captured, false, at(0)),
-            Next::Capture { refund: true }
+            payment(status, 2).answered(1, captured(), false, at(0)),
+            Next::Capture {
+                receipt: receipt(),
+                refund: true
+            }
         );
     }
 }
 
 #[test]
 fn whoever_did_not_ask_last_reschedules_nothing() {
-    for answer in [FoundCharge::Unknown, FoundCharge::NotFound] {
+    for answer in [
+        FoundCharge::Unknown,
+        FoundCharge::NotFound,
+        FoundCharge::Authorized,
+        FoundCharge::Pending,
+    ] {
         assert_eq!(
             payment(Status::Requested, 2).answered(1, answer, true, at(999)),
             Next::Nothing
@@ -86,7 +109,10 @@ fn whoever_did_not_ask_last_reschedules_nothing() {
 #[test]
 fn no_answer_is_read_as_another_one() {
     let answers = [
-        FoundCharge::Captured,
+        captured(),
+        FoundCharge::Authorized,
+        FoundCharge::Pending,
+        FoundCharge::Voided,
         FoundCharge::Declined(Decline::Declined),
         FoundCharge::NotFound,
         FoundCharge::Unknown,
@@ -104,22 +130,83 @@ fn no_answer_is_read_as_another_one() {
         let (status, answer, cancelled, attempt, now) = case;
         let holds = match payment(status, 2).answered(attempt, answer, cancelled, at(now)) {
             // Money that was taken and is not wanted always goes back.
-            Next::Capture { refund } => {
-                answer == FoundCharge::Captured
-                    && refund == (cancelled || status != Status::Requested)
+            Next::Capture { receipt: _, refund } => {
+                answer == captured() && refund == (cancelled || status != Status::Requested)
             }
-            Next::Fail(_) => matches!(answer, FoundCharge::Declined(_)),
-            Next::Cancel => answer == FoundCharge::NotFound && cancelled,
+            Next::Fail(_) => {
+                matches!(answer, FoundCharge::Declined(_))
+                    || (answer == FoundCharge::Voided && !cancelled)
+            }
+            Next::Cancel => {
+                matches!(answer, FoundCharge::NotFound | FoundCharge::Voided) && cancelled
+            }
             Next::Ask(Call::Charge, _) => answer == FoundCharge::NotFound && !cancelled,
-            Next::Ask(Call::LookUp, _) => {
-                matches!(answer, FoundCharge::NotFound | FoundCharge::Unknown)
+            Next::Ask(Call::Capture, _) => answer == FoundCharge::Authorized && !cancelled,
+            Next::Ask(Call::Void, _) => {
+                matches!(answer, FoundCharge::Authorized | FoundCharge::Pending) && cancelled
             }
+            Next::Ask(Call::LookUp, _) => matches!(
+                answer,
+                FoundCharge::NotFound | FoundCharge::Unknown | FoundCharge::Pending
+            ),
             // Captured money is never overlooked.
             Next::Nothing => {
-                answer != FoundCharge::Captured
-                    || matches!(status, Status::Captured | Status::Refunded)
+                answer != captured()
+                    || matches!(
+                        status,
+                        Status::Captured | Status::PartiallyRefunded | Status::Refunded
+                    )
             }
         };
         assert!(holds, "{case:?}");
     }
+}
+
+/// A captured payment of 42 euros, of which so much is asked back.
+fn asked_back(minor: i64) -> Payment {
+    Payment {
+        refund_requested: Money::new("EUR".parse().unwrap(), minor),
+        ..payment(Status::Captured, 1)
+    }
+}
+
+#[test]
+fn no_more_is_given_back_than_is_left() {
+    let eur = |minor| Money::new("EUR".parse().unwrap(), minor);
+    let payment = asked_back(40_00);
+    assert_eq!(payment.may_refund(eur(2_00)), MayRefund::Yes);
+    for refused in [
+        eur(2_01),
+        eur(0),
+        eur(-1),
+        Money::new("USD".parse().unwrap(), 1),
+    ] {
+        assert_eq!(payment.may_refund(refused), MayRefund::AtMost(eur(2_00)));
+    }
+}
+
+#[test]
+fn what_is_not_captured_is_not_given_back() {
+    let eur = |minor| Money::new("EUR".parse().unwrap(), minor);
+    assert_eq!(
+        payment(Status::Requested, 1).may_refund(eur(1)),
+        MayRefund::NotYet
+    );
+    for status in [Status::Failed, Status::Cancelled] {
+        assert_eq!(
+            payment(status, 1).may_refund(eur(1)),
+            MayRefund::AtMost(eur(0))
+        );
+    }
+}
+
+#[test]
+fn a_payment_is_refunded_when_all_of_it_went_back() {
+    let eur = |minor| Money::new("EUR".parse().unwrap(), minor);
+    let mut payment = asked_back(42_00);
+    payment.gave_back(eur(41_99)).unwrap();
+    assert_eq!(payment.status, Status::PartiallyRefunded);
+    payment.gave_back(eur(1)).unwrap();
+    assert_eq!(payment.status, Status::Refunded);
+    assert_eq!(payment.refunded, payment.amount);
 }

@@ -9,6 +9,19 @@
 //! | `tok_slow` | captured, and the answer takes [`SLOW_ANSWER`] |
 //! | any other | declined, `PAYMENT_TOKEN_INVALID` |
 //!
+//! For drills it can be made to misbehave as a whole, by SQL only:
+//! `UPDATE sandbox.conditions SET mode = 'slow', delay_ms = 2000`. The one row is
+//! read with each call.
+//!
+//! | mode | each call |
+//! | --- | --- |
+//! | `normal` | is answered by the token |
+//! | `slow` | is answered by the token, after `delay_ms` |
+//! | `down` | is not answered and does nothing: unknown |
+//!
+//! Of each captured charge it keeps a fee, [`FEE_PER_MILLE`] and
+//! [`FEE_FIXED_MINOR`], which does not come back with a refund.
+//!
 //! It plays an outside system: its tables are touched over connections of its
 //! own, and never within a transaction of the service.
 
@@ -17,15 +30,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use svc_kit::{clock::Clock, db::Db, error, error::StoreError, money::Money};
 
-use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, Refunded};
+use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, ProviderName, Refunded};
 use crate::{
     payment::{PaymentId, PaymentToken},
     refund::RefundId,
-    store::sandbox as records,
+    store::sandbox::{self as records, Charge, Conditions},
 };
 
 /// How long the answer to `tok_slow` takes.
 pub const SLOW_ANSWER: Duration = Duration::from_secs(3);
+
+/// What it keeps of each captured charge, in thousandths, rounded half up.
+pub const FEE_PER_MILLE: i128 = 14;
+
+/// What it keeps besides, in minor units.
+pub const FEE_FIXED_MINOR: i64 = 25;
 
 /// The most connections of the sandbox.
 pub const CONNECTIONS: u32 = 4;
@@ -78,6 +97,23 @@ impl Sandbox {
         }
     }
 
+    /// Answers a call as the conditions say.
+    async fn behaving<T>(&self, unknown: T, call: impl Future<Output = T>) -> T {
+        match records::conditions(self.db.writer()).await {
+            Ok(Conditions::Normal) => call.await,
+            Ok(Conditions::Slow(delay)) => {
+                let answer = call.await;
+                tokio::time::sleep(delay).await;
+                answer
+            }
+            Ok(Conditions::Down) => unknown,
+            Err(fault) => {
+                away(&fault);
+                unknown
+            }
+        }
+    }
+
     async fn record_charge(
         &self,
         payment_id: PaymentId,
@@ -89,7 +125,15 @@ impl Sandbox {
             _ => None,
         };
         let mut tx = self.db.begin().await?;
-        records::insert_charge_once(&mut tx, payment_id, amount, decline, self.clock.now()).await?;
+        let charge = Charge {
+            amount,
+            fee: match decline {
+                None => fee(amount)?,
+                Some(_) => Money::zero(amount.currency),
+            },
+            decline,
+        };
+        records::insert_charge_once(&mut tx, payment_id, &charge, self.clock.now()).await?;
         let kept = records::charge(&mut tx, payment_id).await?;
         tx.commit().await?;
         Ok(match kept {
@@ -97,7 +141,9 @@ impl Sandbox {
                 tracing::error!(%payment_id, "one idempotency key for two amounts");
                 Charged::Unknown
             }
-            Some(kept) => kept.decline.map_or(Charged::Captured, Charged::Declined),
+            Some(kept) => kept
+                .decline
+                .map_or(Charged::Captured(kept.receipt()), Charged::Declined),
             None => Charged::Unknown,
         })
     }
@@ -126,11 +172,8 @@ impl Sandbox {
         tx.commit().await?;
         Ok(Refunded::Refunded)
     }
-}
 
-#[async_trait]
-impl Provider for Sandbox {
-    async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+    async fn take(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         let manner = Manner::of(token);
         let charged = self
             .record_charge(payment_id, amount, manner)
@@ -147,16 +190,17 @@ impl Provider for Sandbox {
         charged
     }
 
-    async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
+    async fn find_charge(&self, payment_id: PaymentId) -> FoundCharge {
         let found = async {
             let mut tx = self.db.begin().await?;
             records::charge(&mut tx, payment_id).await
         };
         match found.await {
             Ok(None) => FoundCharge::NotFound,
-            Ok(Some(charge)) => charge
-                .decline
-                .map_or(FoundCharge::Captured, FoundCharge::Declined),
+            Ok(Some(charge)) => charge.decline.map_or(
+                FoundCharge::Captured(charge.receipt()),
+                FoundCharge::Declined,
+            ),
             Err(fault) => {
                 away(&fault);
                 FoundCharge::Unknown
@@ -164,7 +208,12 @@ impl Provider for Sandbox {
         }
     }
 
-    async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+    async fn give_back(
+        &self,
+        refund_id: RefundId,
+        payment_id: PaymentId,
+        amount: Money,
+    ) -> Refunded {
         self.record_refund(refund_id, payment_id, amount)
             .await
             .unwrap_or_else(|fault| {
@@ -173,7 +222,7 @@ impl Provider for Sandbox {
             })
     }
 
-    async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
+    async fn find_refund(&self, refund_id: RefundId) -> FoundRefund {
         let found = async {
             let mut tx = self.db.begin().await?;
             records::has_refund(&mut tx, refund_id).await
@@ -187,6 +236,44 @@ impl Provider for Sandbox {
             }
         }
     }
+}
+
+#[async_trait]
+impl Provider for Sandbox {
+    fn name(&self) -> ProviderName {
+        ProviderName::Sandbox
+    }
+
+    async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+        let answer = self.take(payment_id, amount, token);
+        self.behaving(Charged::Unknown, answer).await
+    }
+
+    async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
+        let answer = self.find_charge(payment_id);
+        self.behaving(FoundCharge::Unknown, answer).await
+    }
+
+    async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        let answer = self.give_back(refund_id, payment_id, amount);
+        self.behaving(Refunded::Unknown, answer).await
+    }
+
+    async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
+        let answer = self.find_refund(refund_id);
+        self.behaving(FoundRefund::Unknown, answer).await
+    }
+}
+
+/// What the sandbox keeps of a charge, whatever goes back of it later.
+fn fee(amount: Money) -> Result<Money, StoreError> {
+    let share = (i128::from(amount.minor) * FEE_PER_MILLE + 500) / 1000;
+    let minor = share + i128::from(FEE_FIXED_MINOR);
+    let minor = i64::try_from(minor).map_err(|_| StoreError::Corrupt {
+        table: "sandbox.charges",
+        why: "the fee does not fit".to_owned(),
+    })?;
+    Ok(Money::new(amount.currency, minor))
 }
 
 fn away(fault: &StoreError) {

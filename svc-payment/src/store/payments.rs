@@ -1,14 +1,14 @@
 //! The table `payments`.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
-use svc_kit::{error::StoreError, id::AccountId};
+use sqlx::{PgConnection, PgExecutor};
+use svc_kit::{error::StoreError, fault, id::AccountId};
 use uuid::Uuid;
 
 use super::{LEASE, count, money, read};
 use crate::{
     payment::{Call, OrderId, Payment, PaymentId, PaymentToken, Status},
-    provider::Decline,
+    provider::{Decline, ProviderName},
 };
 
 const TABLE: &str = "payments";
@@ -21,6 +21,7 @@ struct Row {
     currency: String,
     amount_minor: i64,
     refunded_minor: i64,
+    refund_requested_minor: i64,
     failure_reason: Option<String>,
     attempts: i32,
     last_charge_time: Option<DateTime<Utc>>,
@@ -38,6 +39,7 @@ impl TryFrom<Row> for Payment {
             status: read(TABLE, &row.status)?,
             amount: money(TABLE, &row.currency, row.amount_minor)?,
             refunded: money(TABLE, &row.currency, row.refunded_minor)?,
+            refund_requested: money(TABLE, &row.currency, row.refund_requested_minor)?,
             failure_reason: row.failure_reason,
             attempts: count(TABLE, row.attempts)?,
             last_charge_time: row.last_charge_time,
@@ -90,7 +92,7 @@ pub async fn lock_of_order(
     sqlx::query_as!(
         Row,
         "SELECT id, order_id, account_id, status, currency, amount_minor, refunded_minor,
-             failure_reason, attempts, last_charge_time, create_time
+             refund_requested_minor, failure_reason, attempts, last_charge_time, create_time
          FROM payments WHERE order_id = $1 FOR UPDATE",
         order_id.0,
     )
@@ -105,13 +107,13 @@ pub async fn lock_of_order(
 /// # Errors
 /// When the database does not answer.
 pub async fn of_order(
-    db: impl sqlx::PgExecutor<'_>,
+    db: impl PgExecutor<'_>,
     order_id: OrderId,
 ) -> Result<Option<Payment>, StoreError> {
     sqlx::query_as!(
         Row,
         "SELECT id, order_id, account_id, status, currency, amount_minor, refunded_minor,
-             failure_reason, attempts, last_charge_time, create_time
+             refund_requested_minor, failure_reason, attempts, last_charge_time, create_time
          FROM payments WHERE order_id = $1",
         order_id.0,
     )
@@ -128,6 +130,8 @@ pub struct Claimed {
     pub payment: Payment,
     /// What to ask.
     pub call: Call,
+    /// Whom: the one that it was given to first.
+    pub provider: ProviderName,
     /// With what it is paid.
     pub token: PaymentToken,
     /// The trace that it belongs to.
@@ -142,30 +146,39 @@ struct ClaimedRow {
     currency: String,
     amount_minor: i64,
     refunded_minor: i64,
+    refund_requested_minor: i64,
     failure_reason: Option<String>,
     attempts: i32,
     last_charge_time: Option<DateTime<Utc>>,
     create_time: DateTime<Utc>,
     payment_token: Option<String>,
     trace_parent: Option<String>,
-    charge: bool,
+    provider: Option<String>,
+    call: String,
 }
 
 /// Claims the payment that has been due for longest: nobody else gets it
 /// before the lease is over. Should the outcome of this attempt get lost, the
-/// next one looks it up; so does this one if the order was cancelled meanwhile.
+/// next one looks it up. If the order was cancelled meanwhile, no money is taken
+/// any more. A payment that has no provider yet is given to whom `choose` says,
+/// and stays there.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn claim_due(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
+    choose: impl FnOnce() -> ProviderName,
 ) -> Result<Option<Claimed>, StoreError> {
     let row = sqlx::query_as!(
         ClaimedRow,
         r#"WITH due AS (
-             SELECT payments.id,
-                 payments.next_call = 'charge' AND checkouts.cancel_time IS NULL AS charge
+             SELECT payments.id, CASE
+                 WHEN checkouts.cancel_time IS NULL THEN payments.next_call
+                 WHEN payments.next_call = 'charge' THEN 'look_up'
+                 WHEN payments.next_call = 'capture' THEN 'void'
+                 ELSE payments.next_call
+             END AS call
              FROM payments JOIN checkouts USING (order_id)
              WHERE status = 'requested' AND due_time <= $1
              ORDER BY due_time LIMIT 1
@@ -175,47 +188,146 @@ pub async fn claim_due(
              attempts = attempts + 1,
              due_time = $2,
              next_call = 'look_up',
-             last_charge_time = CASE WHEN due.charge THEN $1 ELSE last_charge_time END,
+             last_charge_time = CASE WHEN due.call = 'charge' THEN $1 ELSE last_charge_time END,
              update_time = $1
          FROM due WHERE payments.id = due.id
          RETURNING payments.id, order_id, account_id, status, currency, amount_minor,
-             refunded_minor, failure_reason, attempts, last_charge_time, create_time,
-             payment_token, trace_parent, due.charge AS "charge!""#,
+             refunded_minor, refund_requested_minor, failure_reason, attempts, last_charge_time,
+             create_time, payment_token, trace_parent, provider, due.call AS "call!""#,
         now,
-        now + LEASE,
+        now + fault::patience(LEASE),
     )
-    .fetch_optional(tx)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let id = PaymentId(row.id);
+    let provider = match &row.provider {
+        Some(provider) => read(TABLE, provider)?,
+        None => give(tx, id, choose()).await?,
+    };
+    let token = row.payment_token.ok_or_else(|| StoreError::Corrupt {
+        table: TABLE,
+        why: "no token to charge".to_owned(),
+    })?;
+    Ok(Some(Claimed {
+        call: read(TABLE, &row.call)?,
+        provider,
+        token: PaymentToken::new(token),
+        trace_parent: row.trace_parent,
+        payment: Row {
+            id: row.id,
+            order_id: row.order_id,
+            account_id: row.account_id,
+            status: row.status,
+            currency: row.currency,
+            amount_minor: row.amount_minor,
+            refunded_minor: row.refunded_minor,
+            refund_requested_minor: row.refund_requested_minor,
+            failure_reason: row.failure_reason,
+            attempts: row.attempts,
+            last_charge_time: row.last_charge_time,
+            create_time: row.create_time,
+        }
+        .try_into()?,
+    }))
+}
+
+/// Remembers whom a payment was given to.
+async fn give(
+    tx: &mut PgConnection,
+    id: PaymentId,
+    provider: ProviderName,
+) -> Result<ProviderName, StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET provider = $2 WHERE id = $1",
+        id.0,
+        provider.as_str(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(provider)
+}
+
+/// Notes that the provider holds the money for us. The row must be held.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_authorized(
+    tx: &mut PgConnection,
+    id: PaymentId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET authorize_time = coalesce(authorize_time, $2) WHERE id = $1",
+        id.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What a provider needs to know of a payment to find it in its own records.
+#[derive(Debug, Clone)]
+pub struct Filed {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Whom it was given to, if it was.
+    pub provider: Option<ProviderName>,
+    /// The provider's id for it, if it is known.
+    pub reference: Option<String>,
+}
+
+/// Where a payment lies at its provider.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<Filed>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT order_id, provider, provider_reference FROM payments WHERE id = $1",
+        id.0,
+    )
+    .fetch_optional(db)
     .await?;
     row.map(|row| {
-        let token = row.payment_token.ok_or_else(|| StoreError::Corrupt {
-            table: TABLE,
-            why: "no token to charge".to_owned(),
-        })?;
-        Ok(Claimed {
-            call: if row.charge {
-                Call::Charge
-            } else {
-                Call::LookUp
-            },
-            token: PaymentToken::new(token),
-            trace_parent: row.trace_parent,
-            payment: Row {
-                id: row.id,
-                order_id: row.order_id,
-                account_id: row.account_id,
-                status: row.status,
-                currency: row.currency,
-                amount_minor: row.amount_minor,
-                refunded_minor: row.refunded_minor,
-                failure_reason: row.failure_reason,
-                attempts: row.attempts,
-                last_charge_time: row.last_charge_time,
-                create_time: row.create_time,
-            }
-            .try_into()?,
+        Ok(Filed {
+            order_id: OrderId(row.order_id),
+            provider: row
+                .provider
+                .map(|provider| read(TABLE, &provider))
+                .transpose()?,
+            reference: row.provider_reference,
         })
     })
     .transpose()
+}
+
+/// Keeps the provider's id for a payment, if it lies there, none is known, and
+/// no other payment has it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_reference(
+    db: impl PgExecutor<'_>,
+    id: PaymentId,
+    provider: ProviderName,
+    reference: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET provider_reference = $3
+         WHERE id = $1 AND provider = $2 AND provider_reference IS NULL
+             AND NOT EXISTS (
+                 SELECT FROM payments WHERE provider = $2 AND provider_reference = $3
+             )",
+        id.0,
+        provider.as_str(),
+        reference,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Says what to ask the provider next, and when. The row must be held.
@@ -249,8 +361,6 @@ pub enum Outcome {
     Failed(Decline),
     /// It was never charged.
     Cancelled,
-    /// All of it was given back.
-    Refunded,
 }
 
 /// Writes what is known of a payment for good, and forgets the token. The row
@@ -268,14 +378,12 @@ pub async fn conclude(
         Outcome::Captured => (Status::Captured, None),
         Outcome::Failed(decline) => (Status::Failed, Some(decline.reason())),
         Outcome::Cancelled => (Status::Cancelled, None),
-        Outcome::Refunded => (Status::Refunded, None),
     };
     sqlx::query!(
         "UPDATE payments SET
              status = $2,
              failure_reason = $3,
-             captured_minor = CASE WHEN $2 IN ('captured', 'refunded') THEN amount_minor ELSE 0 END,
-             refunded_minor = CASE WHEN $2 = 'refunded' THEN amount_minor ELSE 0 END,
+             captured_minor = CASE WHEN $2 = 'captured' THEN amount_minor ELSE 0 END,
              payment_token = NULL,
              due_time = NULL,
              update_time = $4
@@ -283,6 +391,28 @@ pub async fn conclude(
         id.0,
         status.as_str(),
         reason,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes how much of a payment went back. The row must be held.
+///
+/// # Errors
+/// When the database does not answer, or refuses to give back more than was
+/// asked for.
+pub async fn gave_back(
+    tx: &mut PgConnection,
+    payment: &Payment,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE payments SET status = $2, refunded_minor = $3, update_time = $4 WHERE id = $1",
+        payment.id.0,
+        payment.status.as_str(),
+        payment.refunded.minor,
         now,
     )
     .execute(tx)

@@ -1,14 +1,16 @@
 //! The table `refunds`.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
-use svc_kit::error::StoreError;
+use sqlx::{PgConnection, PgExecutor};
+use svc_kit::{error::StoreError, fault, id::AccountId};
 use uuid::Uuid;
 
 use super::{LEASE, count, money, read};
 use crate::{
     payment::{OrderId, PaymentId},
-    refund::{Call, Refund, RefundId},
+    provider::ProviderName,
+    reason::Reason,
+    refund::{Call, Cause, Refund, RefundId, ReturnId, StaffRequest, Status},
 };
 
 const TABLE: &str = "refunds";
@@ -18,52 +20,93 @@ struct Row {
     payment_id: Uuid,
     order_id: Uuid,
     status: String,
+    cause: String,
+    return_id: Option<Uuid>,
+    request_id: Option<Uuid>,
+    reason: Option<String>,
+    staff_id: Option<Uuid>,
     currency: String,
     amount_minor: i64,
     attempts: i32,
+    create_time: DateTime<Utc>,
+    update_time: DateTime<Utc>,
 }
 
 impl TryFrom<Row> for Refund {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
+        let cause = match (
+            row.cause.as_str(),
+            row.return_id,
+            row.request_id,
+            row.reason,
+            row.staff_id,
+        ) {
+            ("order_cancelled", ..) => Cause::OrderCancelled,
+            ("order_returned", Some(return_id), ..) => Cause::OrderReturned(ReturnId(return_id)),
+            ("staff", _, Some(request_id), Some(reason), Some(staff_id)) => {
+                Cause::Staff(StaffRequest {
+                    request_id,
+                    reason: Reason::stored(reason),
+                    staff_id: AccountId(staff_id),
+                })
+            }
+            (cause, ..) => {
+                return Err(StoreError::Corrupt {
+                    table: TABLE,
+                    why: format!("the cause is '{cause}', and its columns do not fit"),
+                });
+            }
+        };
         Ok(Self {
             id: RefundId(row.id),
             payment_id: PaymentId(row.payment_id),
             order_id: OrderId(row.order_id),
             status: read(TABLE, &row.status)?,
+            cause,
             amount: money(TABLE, &row.currency, row.amount_minor)?,
             attempts: count(TABLE, row.attempts)?,
+            create_time: row.create_time,
+            update_time: row.update_time,
         })
     }
 }
 
-/// Writes a refund, due at once; a payment that has one keeps it.
+/// Writes a refund, due at once; the database adds it to those of its payment.
+/// False if its return or its request has one already.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database does not answer, or refuses to give back more than was
+/// captured.
 pub async fn insert_once(
     tx: &mut PgConnection,
     refund: &Refund,
     trace_parent: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO refunds (id, payment_id, order_id, status, currency, amount_minor, due_time,
-             trace_parent, create_time, update_time)
-         VALUES ($1, $2, $3, 'requested', $4, $5, $6, $7, $6, $6)
-         ON CONFLICT (payment_id) DO NOTHING",
+) -> Result<bool, StoreError> {
+    let staff = refund.cause.staff();
+    let inserted = sqlx::query!(
+        "INSERT INTO refunds (id, payment_id, order_id, status, cause, return_id, request_id,
+             reason, staff_id, currency, amount_minor, due_time, trace_parent, create_time,
+             update_time)
+         VALUES ($1, $2, $3, 'requested', $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $11)
+         ON CONFLICT DO NOTHING",
         refund.id.0,
         refund.payment_id.0,
         refund.order_id.0,
+        refund.cause.as_str(),
+        refund.cause.return_id().map(|id| id.0),
+        staff.map(|request| request.request_id),
+        staff.map(|request| request.reason.expose()),
+        staff.map(|request| request.staff_id.0),
         refund.amount.currency.code(),
         refund.amount.minor,
-        now,
+        refund.create_time,
         trace_parent,
     )
     .execute(tx)
     .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
 }
 
 /// A refund that somebody has claimed, and what to ask the provider.
@@ -73,6 +116,8 @@ pub struct Claimed {
     pub refund: Refund,
     /// What to ask.
     pub call: Call,
+    /// Whom: where its payment lies.
+    pub provider: ProviderName,
     /// The trace that it belongs to.
     pub trace_parent: Option<String>,
 }
@@ -95,12 +140,15 @@ pub async fn claim_due(
              FOR UPDATE SKIP LOCKED
          )
          UPDATE refunds SET
-             attempts = attempts + 1, due_time = $2, next_call = 'look_up', update_time = $1
+             attempts = attempts + 1, due_time = $2, next_call = 'look_up', update_time = $1,
+             last_refund_time = CASE WHEN due.refund THEN $1 ELSE last_refund_time END
          FROM due WHERE refunds.id = due.id
-         RETURNING refunds.id, payment_id, order_id, status, currency, amount_minor, attempts,
-             trace_parent, due.refund AS "refund!""#,
+         RETURNING refunds.id, payment_id, order_id, status, cause, return_id, request_id, reason,
+             staff_id, currency, amount_minor, attempts, create_time, update_time,
+             trace_parent, due.refund AS "refund!",
+             (SELECT provider FROM payments WHERE payments.id = payment_id) AS "provider!""#,
         now,
-        now + LEASE,
+        now + fault::patience(LEASE),
     )
     .fetch_optional(tx)
     .await?;
@@ -111,15 +159,23 @@ pub async fn claim_due(
             } else {
                 Call::LookUp
             },
+            provider: read(TABLE, &row.provider)?,
             trace_parent: row.trace_parent,
             refund: Row {
                 id: row.id,
                 payment_id: row.payment_id,
                 order_id: row.order_id,
                 status: row.status,
+                cause: row.cause,
+                return_id: row.return_id,
+                request_id: row.request_id,
+                reason: row.reason,
+                staff_id: row.staff_id,
                 currency: row.currency,
                 amount_minor: row.amount_minor,
                 attempts: row.attempts,
+                create_time: row.create_time,
+                update_time: row.update_time,
             }
             .try_into()?,
         })
@@ -134,7 +190,8 @@ pub async fn claim_due(
 pub async fn lock(tx: &mut PgConnection, id: RefundId) -> Result<Option<Refund>, StoreError> {
     sqlx::query_as!(
         Row,
-        "SELECT id, payment_id, order_id, status, currency, amount_minor, attempts
+        "SELECT id, payment_id, order_id, status, cause, return_id, request_id, reason, staff_id,
+             currency, amount_minor, attempts, create_time, update_time
          FROM refunds WHERE id = $1 FOR UPDATE",
         id.0,
     )
@@ -142,6 +199,132 @@ pub async fn lock(tx: &mut PgConnection, id: RefundId) -> Result<Option<Refund>,
     .await?
     .map(Refund::try_from)
     .transpose()
+}
+
+/// The payment that a refund is of.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn payment_of(
+    db: impl PgExecutor<'_>,
+    id: RefundId,
+) -> Result<Option<PaymentId>, StoreError> {
+    let found = sqlx::query_scalar!("SELECT payment_id FROM refunds WHERE id = $1", id.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(found.map(PaymentId))
+}
+
+/// A refund.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn get(db: impl PgExecutor<'_>, id: RefundId) -> Result<Option<Refund>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, payment_id, order_id, status, cause, return_id, request_id, reason, staff_id,
+             currency, amount_minor, attempts, create_time, update_time
+         FROM refunds WHERE id = $1",
+        id.0,
+    )
+    .fetch_optional(db)
+    .await?
+    .map(Refund::try_from)
+    .transpose()
+}
+
+/// The refund of a return.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_return(
+    tx: &mut PgConnection,
+    return_id: ReturnId,
+) -> Result<Option<Refund>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, payment_id, order_id, status, cause, return_id, request_id, reason, staff_id,
+             currency, amount_minor, attempts, create_time, update_time
+         FROM refunds WHERE return_id = $1",
+        return_id.0,
+    )
+    .fetch_optional(tx)
+    .await?
+    .map(Refund::try_from)
+    .transpose()
+}
+
+/// The refund of a request of staff.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_request(
+    tx: &mut PgConnection,
+    request_id: Uuid,
+) -> Result<Option<Refund>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, payment_id, order_id, status, cause, return_id, request_id, reason, staff_id,
+             currency, amount_minor, attempts, create_time, update_time
+         FROM refunds WHERE request_id = $1",
+        request_id,
+    )
+    .fetch_optional(tx)
+    .await?
+    .map(Refund::try_from)
+    .transpose()
+}
+
+/// The refunds of a payment, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_payment(
+    db: impl PgExecutor<'_>,
+    payment_id: PaymentId,
+    limit: u32,
+) -> Result<Vec<Refund>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, payment_id, order_id, status, cause, return_id, request_id, reason, staff_id,
+             currency, amount_minor, attempts, create_time, update_time
+         FROM refunds WHERE payment_id = $1 ORDER BY id LIMIT $2",
+        payment_id.0,
+        i64::from(limit),
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .map(Refund::try_from)
+    .collect()
+}
+
+/// Refunds of all orders, newest first, from after the given one on.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn page(
+    db: impl PgExecutor<'_>,
+    status: Option<Status>,
+    after: Option<RefundId>,
+    limit: u32,
+) -> Result<Vec<Refund>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, payment_id, order_id, status, cause, return_id, request_id, reason, staff_id,
+             currency, amount_minor, attempts, create_time, update_time
+         FROM refunds
+         WHERE ($1::text IS NULL OR status = $1) AND ($2::uuid IS NULL OR id < $2)
+         ORDER BY id DESC LIMIT $3",
+        status.map(Status::as_str),
+        after.map(|id| id.0),
+        i64::from(limit),
+    )
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .map(Refund::try_from)
+    .collect()
 }
 
 /// Says what to ask the provider next, and when. The row must be held.
@@ -177,6 +360,47 @@ pub async fn finish(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE refunds SET status = 'refunded', due_time = NULL, update_time = $2 WHERE id = $1",
+        id.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes that the provider will not. The row must be held.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn refuse(
+    tx: &mut PgConnection,
+    id: RefundId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE refunds SET status = 'refused', due_time = NULL, update_time = $2 WHERE id = $1",
+        id.0,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Makes a refused refund due again. The provider has said that it was not
+/// done, so it is asked for it, not after it. The row must be held.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn retry(
+    tx: &mut PgConnection,
+    id: RefundId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE refunds SET status = 'requested', next_call = 'refund', due_time = $2,
+             update_time = $2
+         WHERE id = $1 AND status = 'refused'",
         id.0,
         now,
     )

@@ -1,12 +1,18 @@
 //! The schema `sandbox`: the records of the provider for development. Only
 //! `provider::sandbox` uses it, over connections of its own.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use svc_kit::{error::StoreError, money::Money};
 
 use super::{money, read};
-use crate::{payment::PaymentId, provider::Decline, refund::RefundId};
+use crate::{
+    payment::PaymentId,
+    provider::{Decline, Receipt},
+    refund::RefundId,
+};
 
 const TABLE: &str = "sandbox.charges";
 
@@ -14,13 +20,51 @@ const TABLE: &str = "sandbox.charges";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Charge {
     pub(crate) amount: Money,
+    /// What the sandbox keeps of it.
+    pub(crate) fee: Money,
     /// None: captured.
     pub(crate) decline: Option<Decline>,
+}
+
+impl Charge {
+    /// What the sandbox says of it once it is captured.
+    pub(crate) fn receipt(&self) -> Receipt {
+        Receipt { fee: self.fee }
+    }
+}
+
+/// How the sandbox behaves at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Conditions {
+    /// It answers at once.
+    Normal,
+    /// It answers after a while.
+    Slow(Duration),
+    /// It does not answer, and does nothing.
+    Down,
+}
+
+/// Reads how the sandbox is to behave.
+pub(crate) async fn conditions(db: impl PgExecutor<'_>) -> Result<Conditions, StoreError> {
+    let row = sqlx::query!("SELECT mode, delay_ms FROM sandbox.conditions")
+        .fetch_optional(db)
+        .await?;
+    let Some(row) = row else {
+        return Ok(Conditions::Normal);
+    };
+    Ok(match row.mode.as_str() {
+        "down" => Conditions::Down,
+        "slow" => Conditions::Slow(Duration::from_millis(
+            u64::try_from(row.delay_ms).unwrap_or_default(),
+        )),
+        _ => Conditions::Normal,
+    })
 }
 
 struct Row {
     currency: String,
     amount_minor: i64,
+    fee_minor: i64,
     decline_reason: Option<String>,
 }
 
@@ -30,6 +74,7 @@ impl TryFrom<Row> for Charge {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
             amount: money(TABLE, &row.currency, row.amount_minor)?,
+            fee: money(TABLE, &row.currency, row.fee_minor)?,
             decline: row
                 .decline_reason
                 .map(|reason| read(TABLE, &reason))
@@ -41,17 +86,18 @@ impl TryFrom<Row> for Charge {
 pub(crate) async fn insert_charge_once(
     tx: &mut PgConnection,
     payment_id: PaymentId,
-    amount: Money,
-    decline: Option<Decline>,
+    charge: &Charge,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO sandbox.charges (payment_id, currency, amount_minor, decline_reason, create_time)
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (payment_id) DO NOTHING",
+        "INSERT INTO sandbox.charges
+             (payment_id, currency, amount_minor, fee_minor, decline_reason, create_time)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (payment_id) DO NOTHING",
         payment_id.0,
-        amount.currency.code(),
-        amount.minor,
-        decline.map(Decline::reason),
+        charge.amount.currency.code(),
+        charge.amount.minor,
+        charge.fee.minor,
+        charge.decline.map(Decline::reason),
         now,
     )
     .execute(tx)
@@ -65,7 +111,8 @@ pub(crate) async fn charge(
 ) -> Result<Option<Charge>, StoreError> {
     sqlx::query_as!(
         Row,
-        "SELECT currency, amount_minor, decline_reason FROM sandbox.charges WHERE payment_id = $1",
+        "SELECT currency, amount_minor, fee_minor, decline_reason
+         FROM sandbox.charges WHERE payment_id = $1",
         payment_id.0,
     )
     .fetch_optional(tx)
@@ -80,7 +127,7 @@ pub(crate) async fn lock_charge(
 ) -> Result<Option<Charge>, StoreError> {
     sqlx::query_as!(
         Row,
-        "SELECT currency, amount_minor, decline_reason FROM sandbox.charges
+        "SELECT currency, amount_minor, fee_minor, decline_reason FROM sandbox.charges
          WHERE payment_id = $1 FOR UPDATE",
         payment_id.0,
     )

@@ -7,13 +7,18 @@ use svc_payment::{
     provider::FoundCharge,
 };
 
-use crate::harness::{Harness, LONG};
+use crate::harness::{FEE, Harness, LONG, receipt};
 
 const CAPTURED: &str = "souk.payment.captured.v1";
 const REFUNDED: &str = "souk.payment.refunded.v1";
 
-/// What a refunded payment leaves in the ledger: no cash.
-const GIVEN_BACK: [(Account, i64); 2] = [(Account::Refunds, 42_00), (Account::Revenue, -42_00)];
+/// What a refunded payment leaves in the ledger: what the provider has kept.
+const GIVEN_BACK: [(Account, i64); 4] = [
+    (Account::CashAtProvider, -FEE),
+    (Account::Fees, FEE),
+    (Account::Refunds, 42_00),
+    (Account::Revenue, -42_00),
+];
 
 #[sqlx::test(migrations = false)]
 async fn an_order_cancelled_before_the_request_is_never_charged(pool: PgPool) {
@@ -121,10 +126,9 @@ async fn money_that_arrives_after_the_payment_was_given_up_goes_back(pool: PgPoo
     shop.settle().await;
     assert_eq!(shop.status(&request).await, Status::Cancelled);
 
-    assert_eq!(ask(&shop.app, &late).await, FoundCharge::Captured);
-    conclude(&shop.app, &late, FoundCharge::Captured)
-        .await
-        .unwrap();
+    let captured = FoundCharge::Captured(receipt());
+    assert_eq!(ask(&shop.app, &late).await, captured);
+    conclude(&shop.app, &late, captured).await.unwrap();
     shop.drain().await;
 
     assert_eq!(shop.status(&request).await, Status::Refunded);

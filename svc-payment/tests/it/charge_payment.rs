@@ -13,18 +13,24 @@ use svc_payment::{
     charge_payment::{ask, begin, conclude},
     ledger::Account,
     payment::{Call, PaymentId, PaymentToken, Status},
-    provider::{Charged, FoundCharge, FoundRefund, Provider, Refunded, sandbox::Sandbox},
+    provider::{
+        Charged, FoundCharge, FoundRefund, Provider, ProviderName, Refunded, sandbox::Sandbox,
+    },
     refund::RefundId,
 };
 use tokio::sync::Semaphore;
 
-use crate::harness::{Harness, LONG};
+use crate::harness::{FEE, Harness, LONG, receipt};
 
 const CAPTURED: &str = "souk.payment.captured.v1";
 const FAILED: &str = "souk.payment.failed.v1";
 
 /// What a captured payment leaves in the ledger.
-const SOLD: [(Account, i64); 2] = [(Account::CashAtProvider, 42_00), (Account::Revenue, -42_00)];
+const SOLD: [(Account, i64); 3] = [
+    (Account::CashAtProvider, 42_00 - FEE),
+    (Account::Fees, FEE),
+    (Account::Revenue, -42_00),
+];
 
 #[sqlx::test(migrations = false)]
 async fn a_good_token_is_captured(pool: PgPool) {
@@ -121,7 +127,10 @@ async fn a_crash_before_the_outcome_was_recorded_charges_once(pool: PgPool) {
     let request = shop.requested("tok_ok").await;
 
     let claimed = begin(&shop.app).await.unwrap().unwrap();
-    assert_eq!(ask(&shop.app, &claimed).await, FoundCharge::Captured);
+    assert_eq!(
+        ask(&shop.app, &claimed).await,
+        FoundCharge::Captured(receipt())
+    );
     // Crash: the provider has the money, nothing is written.
     shop.settle().await;
 
@@ -248,6 +257,10 @@ impl Counting {
 
 #[async_trait]
 impl Provider for Counting {
+    fn name(&self) -> ProviderName {
+        self.sandbox.name()
+    }
+
     async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         {
             let mut charges = self.charges.lock().unwrap();
@@ -278,6 +291,10 @@ struct Held {
 
 #[async_trait]
 impl Provider for Held {
+    fn name(&self) -> ProviderName {
+        self.sandbox.name()
+    }
+
     async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         if token.expose() == "tok_slow" {
             let _permit = self.gate.acquire().await.unwrap();
@@ -318,6 +335,10 @@ impl Scripted {
 
 #[async_trait]
 impl Provider for Scripted {
+    fn name(&self) -> ProviderName {
+        self.sandbox.name()
+    }
+
     async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
         if self.charges.fetch_add(1, Ordering::SeqCst) == 0 {
             return Charged::Unknown;

@@ -4,11 +4,19 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
-use proto::souk::event::v1::{OrderCancelled, PaymentRequested};
+use proto::{
+    events::Event,
+    souk::{
+        event::v1::{OrderCancelled, OrderReturned, PaymentRequested},
+        payment::v1 as pb,
+    },
+};
 use sqlx::PgPool;
 use svc_kit::{
+    caller::{Caller, STAFF},
     clock::Clock,
     consumer::{ConsumeError, Consumer, Delivered, deliver},
+    db::Db,
     id::{self, AccountId},
     job::{Job as _, Progress},
     money::Money,
@@ -17,13 +25,16 @@ use svc_kit::{
 use svc_payment::{
     MIGRATIONS,
     app::App,
-    consumers::{OnOrderCancelled, OnPaymentRequested},
+    consumers::{OnOrderCancelled, OnOrderReturned, OnPaymentRequested},
     jobs::{ChargeRequested, RefundCaptured},
     ledger::Account,
     payment::{OrderId, Payment, PaymentId, Status},
-    provider::{Provider, sandbox::Sandbox},
+    provider::{Provider, Providers, Receipt, sandbox::Sandbox},
+    refund::ReturnId,
     store::{LEASE, ledger, payments},
 };
+use tonic::Request;
+use tonic_types::StatusExt as _;
 
 /// Longer than any pause between attempts, and than any lease.
 pub(crate) const LONG: Duration = Duration::from_secs(LEASE.as_secs() + 60);
@@ -33,6 +44,35 @@ pub(crate) struct Harness {
     pub(crate) app: App,
     pub(crate) clock: Clock,
     pub(crate) pool: PgPool,
+}
+
+/// What the sandbox keeps of 42 euros: 1.4 % of them and 25 cents.
+pub(crate) const FEE: i64 = 59 + 25;
+
+/// What the sandbox answers to the charge of 42 euros.
+pub(crate) fn receipt() -> Receipt {
+    Receipt { fee: eur(FEE) }
+}
+
+/// A request of somebody of the staff.
+pub(crate) fn by_staff<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let staff = Caller {
+        roles: vec!["customer".to_owned(), STAFF.to_owned()],
+        ..testing::caller()
+    };
+    request.extensions_mut().insert(staff);
+    request
+}
+
+/// The stable reason of a refusal.
+pub(crate) fn reason(refused: &tonic::Status) -> String {
+    refused
+        .get_error_details()
+        .error_info()
+        .unwrap()
+        .reason
+        .clone()
 }
 
 pub(crate) fn eur(minor: i64) -> Money {
@@ -49,10 +89,22 @@ impl Harness {
         pool: PgPool,
         provider: impl FnOnce(Sandbox) -> Arc<dyn Provider>,
     ) -> Self {
+        Self::with_providers(pool, |db, clock| {
+            let sandbox = Sandbox::new(db.clone(), clock.clone());
+            provider(sandbox.with_slow_answer(Duration::ZERO)).into()
+        })
+        .await
+    }
+
+    /// With these providers.
+    pub(crate) async fn with_providers(
+        pool: PgPool,
+        providers: impl FnOnce(&Db, &Clock) -> Providers,
+    ) -> Self {
         let clock = Clock::manual(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let db = testing::migrated(pool.clone(), &MIGRATIONS).await;
-        let sandbox = Sandbox::new(db.clone(), clock.clone()).with_slow_answer(Duration::ZERO);
-        let app = App::new(db, provider(sandbox), clock.clone());
+        let providers = providers(&db, &clock);
+        let app = App::new(db, providers, clock.clone());
         Self { app, clock, pool }
     }
 
@@ -105,6 +157,44 @@ impl Harness {
         .await
     }
 
+    /// Some of an order came back; so many cents go with it.
+    pub(crate) fn returned(&self, request: &PaymentRequested, minor: i64) -> OrderReturned {
+        OrderReturned {
+            order_id: request.order_id.clone(),
+            return_id: ReturnId::generate(&self.clock).to_string(),
+            account_id: request.account_id.clone(),
+            restocked: Vec::new(),
+            refund: Some(eur(minor).into()),
+        }
+    }
+
+    pub(crate) async fn hear_returned(
+        &self,
+        event: &OrderReturned,
+    ) -> Result<Delivered, ConsumeError> {
+        self.hear(
+            &OnOrderReturned {
+                app: self.app.clone(),
+            },
+            event.clone(),
+        )
+        .await
+    }
+
+    /// What staff send to give so many cents back.
+    pub(crate) fn refund(
+        &self,
+        request: &PaymentRequested,
+        minor: i64,
+    ) -> pb::RefundPaymentRequest {
+        pb::RefundPaymentRequest {
+            request_id: id::generate(&self.clock).to_string(),
+            order_id: request.order_id.clone(),
+            amount: Some(eur(minor).into()),
+            reason: "came late".to_owned(),
+        }
+    }
+
     async fn hear<C: Consumer>(
         &self,
         consumer: &C,
@@ -120,6 +210,14 @@ impl Harness {
         .step()
         .await
         .unwrap()
+    }
+
+    /// A payment that is captured, and nothing else of it.
+    pub(crate) async fn captured(&self) -> PaymentRequested {
+        let request = self.requested("tok_ok").await;
+        while self.charge_step().await == Progress::More {}
+        assert_eq!(self.status(&request).await, Status::Captured);
+        request
     }
 
     /// Works until nothing is due any more.
@@ -154,6 +252,20 @@ impl Harness {
 
     pub(crate) async fn outbox(&self) -> Vec<String> {
         testing::outbox_subjects(&self.app.db).await
+    }
+
+    /// The events of this type that wait in the outbox, oldest first.
+    pub(crate) async fn announced<E: Event>(&self) -> Vec<E> {
+        let payloads: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT payload FROM outbox WHERE subject = $1 ORDER BY seq")
+                .bind(E::SUBJECT)
+                .fetch_all(&self.pool)
+                .await
+                .unwrap();
+        payloads
+            .iter()
+            .map(|payload| E::decode(payload.as_slice()).unwrap())
+            .collect()
     }
 
     /// How many charges, and refunds, the sandbox has made of a payment.

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use svc_payment::{get_ledger::get_ledger, grpc::Grpc, ledger::Account};
 use tonic::{Code, Request, Status};
 
-use crate::harness::Harness;
+use crate::harness::{FEE, Harness, by_staff};
 
 const TRANSACTION: &str =
     "INSERT INTO ledger_transactions (id, order_id, kind, source_id, create_time)
@@ -99,7 +99,8 @@ async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
 
     let all = get_ledger(&shop.app, None).await.unwrap();
     let of = |account| all.iter().find(|b| b.account == account).unwrap().minor;
-    assert_eq!(of(Account::CashAtProvider), 42_00);
+    assert_eq!(of(Account::CashAtProvider), 42_00 - 2 * i128::from(FEE));
+    assert_eq!(of(Account::Fees), 2 * i128::from(FEE));
     assert_eq!(of(Account::CustomerReceivable), 0);
     assert_eq!(of(Account::Revenue), -84_00);
     assert_eq!(of(Account::Refunds), 42_00);
@@ -107,11 +108,93 @@ async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
     let order_id = cancelled.order_id.parse().unwrap();
     let of_order = get_ledger(&shop.app, Some(order_id)).await.unwrap();
     assert_eq!(of_order.iter().map(|b| b.minor).sum::<i128>(), 0);
-    assert!(
-        of_order
-            .iter()
-            .all(|b| b.account != Account::CashAtProvider || b.minor == 0)
+    // The provider has kept its fee.
+    let cash = of_order
+        .iter()
+        .find(|b| b.account == Account::CashAtProvider)
+        .unwrap();
+    assert_eq!(cash.minor, -i128::from(FEE));
+}
+
+#[sqlx::test(migrations = false)]
+async fn parts_that_went_back_leave_the_rest(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.captured().await;
+    let grpc = Grpc::new(shop.app.clone());
+    for minor in [2_00, 3_00] {
+        grpc.refund_payment(by_staff(shop.refund(&request, minor)))
+            .await
+            .unwrap();
+        shop.drain().await;
+        let order_id = request.order_id.parse().unwrap();
+        let of_order = get_ledger(&shop.app, Some(order_id)).await.unwrap();
+        assert_eq!(of_order.iter().map(|b| b.minor).sum::<i128>(), 0);
+    }
+    assert_eq!(
+        shop.books(&request).await,
+        [
+            (Account::CashAtProvider, 37_00 - FEE),
+            (Account::Fees, FEE),
+            (Account::Refunds, 5_00),
+            (Account::Revenue, -42_00),
+        ]
     );
+}
+
+/// Ways to slip an unbalanced entry past the check.
+#[sqlx::test(migrations = false)]
+async fn no_trick_unbalances_the_ledger(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.captured().await;
+    let before = shop.books(&request).await;
+    let add = |account: &str, currency: &str, minor: i64| {
+        format!(
+            "INSERT INTO ledger_entries
+                 (transaction_id, position, order_id, account, currency, amount_minor)
+             SELECT id, 7, order_id, '{account}', '{currency}', {minor}
+             FROM ledger_transactions WHERE kind = 'fee'"
+        )
+    };
+    let tricks = [
+        // A further line of a transaction that balanced.
+        vec![add("fees", "EUR", 1)],
+        // The other side of it in another currency.
+        vec![
+            add("fees", "EUR", 1),
+            add("cash_at_provider", "USD", -1).replace(", 7,", ", 8,"),
+        ],
+        // Checked while it balances, changed afterwards.
+        vec![
+            add("fees", "EUR", 1),
+            add("cash_at_provider", "EUR", -1).replace(", 7,", ", 8,"),
+            "SET CONSTRAINTS ALL IMMEDIATE".to_owned(),
+            "SET CONSTRAINTS ALL DEFERRED".to_owned(),
+            add("fees", "EUR", 1).replace(", 7,", ", 9,"),
+        ],
+        // Written in a part of the transaction that is taken for granted.
+        vec![
+            "SAVEPOINT trick".to_owned(),
+            add("fees", "EUR", 1),
+            "RELEASE SAVEPOINT trick".to_owned(),
+        ],
+    ];
+    for statements in tricks {
+        let mut tx = shop.pool.begin().await.unwrap();
+        for sql in &statements {
+            sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+        }
+        let refused = tx.commit().await.unwrap_err();
+        let refused = refused.as_database_error().unwrap();
+        assert_eq!(
+            refused.constraint(),
+            Some("ledger_balanced"),
+            "{statements:?}: {refused}"
+        );
+    }
+    assert_eq!(shop.books(&request).await, before);
 }
 
 async fn ask(shop: &Harness) -> Result<Ledger, Status> {

@@ -4,10 +4,16 @@
 
 mod cancel_payment;
 mod charge_payment;
+mod failover;
 mod get_payment;
 mod harness;
 mod ledger;
 mod refund_payment;
+mod refund_return;
 mod request_payment;
+mod retry_refund;
 mod sandbox;
+mod stripe;
+mod stripe_server;
+mod webhooks;
 mod workers;

@@ -11,7 +11,12 @@ use std::{
     },
 };
 
-use axum::{Json, routing::get};
+use axum::{
+    Json,
+    body::Bytes,
+    http::HeaderMap,
+    routing::{get, post},
+};
 use proto::souk::{
     catalog::v1::{
         catalog_service_server::{CatalogService, CatalogServiceServer},
@@ -96,6 +101,10 @@ impl Shop {
                 Json(tokens::jwks(&keys.unwrap_or_default()))
             }
         });
+        // What it heard, as it came.
+        let webhook = post(|headers: HeaderMap, body: Bytes| async move {
+            ([("heard", headers["stripe-signature"].clone())], body)
+        });
         // Played by a weak handle, so that a test that drops the shop ends it.
         let play = Play(Arc::downgrade(&shop));
         let router = Routes::new(CatalogServiceServer::new(play.clone()))
@@ -103,7 +112,8 @@ impl Shop {
             .add_service(IdentityServiceServer::new(play))
             .into_axum_router()
             .layer(tonic_web::GrpcWebLayer::new())
-            .route("/.well-known/jwks.json", jwks);
+            .route("/.well-known/jwks.json", jwks)
+            .route("/webhooks/stripe", webhook);
         // On a runtime of its own: when that ends, so do its connections.
         let listener = listener.into_std().unwrap();
         std::thread::spawn(move || {
@@ -364,6 +374,8 @@ impl OrderService for Play {
         cancel_order(CancelOrderRequest) -> Order;
         ship_order(ShipOrderRequest) -> Order;
         deliver_order(DeliverOrderRequest) -> Order;
+        return_order(ReturnOrderRequest) -> OrderReturn;
+        list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
     }
 }
 

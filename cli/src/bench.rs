@@ -1,0 +1,88 @@
+//! The figures of orders, side by side with `pgbench` on the same server: how
+//! many are placed per second, how long that takes, how soon they are confirmed,
+//! and how many a hot product stands. It judges nothing: it measures and
+//! prints.
+
+mod backlog;
+mod clients;
+mod figures;
+mod pgbench;
+mod shop;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+pub use figures::Figures;
+
+use self::clients::Clients;
+use self::figures::Row;
+use self::shop::Shop;
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct BenchOptions {
+    /// The folder of the shop that is measured; emptied first.
+    pub dir: PathBuf,
+    /// How long each single measurement takes.
+    pub each: Duration,
+    /// How often each is made; what is printed is the median.
+    pub rounds: usize,
+    /// How many clients there are at once, one row each.
+    pub clients: Vec<usize>,
+    /// The pace of the open-loop measurement.
+    pub orders_per_minute: u32,
+    /// How long the open-loop measurement takes.
+    pub open_loop: Duration,
+    /// How many orders wait for stock in the measurement of a hot product.
+    pub backlog: usize,
+}
+
+/// Starts a shop, measures it, and stops it.
+///
+/// # Errors
+/// When the shop does not start or a measurement cannot be made.
+pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<Figures> {
+    let most = options.clients.iter().copied().max().unwrap_or(1);
+    say("starting a shop");
+    let shop = Shop::open(&options.dir).await?;
+    say("registering customers");
+    let clients = Clients::register(&shop, most).await?;
+    pgbench::prepare(&shop).await?;
+
+    let mut rows = Vec::new();
+    for &count in &options.clients {
+        let mut rounds = Vec::new();
+        for round in 1..=options.rounds {
+            say(&format!("{count} clients, round {round}"));
+            let pgbench = pgbench::run(&shop, count, options.each).await?;
+            let many = clients
+                .place(&shop, count, options.each, &shop.products)
+                .await?;
+            shop.settle().await?;
+            let hot: &[Uuid] = std::slice::from_ref(&shop.hot);
+            let hot = clients.place(&shop, count, options.each, hot).await?;
+            shop.settle().await?;
+            rounds.push((pgbench, many, hot));
+        }
+        rows.push(Row::median(count, &shop, rounds).await?);
+    }
+
+    say("open loop, through the edge");
+    let paced = clients
+        .paced(&shop, options.orders_per_minute, options.open_loop)
+        .await?;
+    shop.settle().await?;
+    let paced = figures::Paced::of(&shop, paced).await?;
+
+    let mut backlogs = Vec::new();
+    for round in 1..=options.rounds {
+        say(&format!("reservations from a backlog, round {round}"));
+        let many = backlog::drain(&shop, options.backlog, &shop.products).await?;
+        let hot = backlog::drain(&shop, options.backlog, std::slice::from_ref(&shop.hot)).await?;
+        backlogs.push((many, hot));
+    }
+    shop.close().await;
+    Ok(Figures::new(rows, paced, backlogs))
+}

@@ -1,0 +1,27 @@
+//! Amounts in billionths of a unit, to be compared and added.
+
+use proto::souk::{payment::v1::LedgerBalance, r#type::v1::Money};
+
+/// An amount; nothing is zero.
+pub fn nanos(money: Option<&Money>) -> i128 {
+    money.map_or(0, |money| {
+        i128::from(money.units) * 1_000_000_000 + i128::from(money.nanos)
+    })
+}
+
+/// The sum of all accounts of a ledger, which must be zero.
+pub fn sum(balances: &[LedgerBalance]) -> i128 {
+    balances
+        .iter()
+        .map(|entry| nanos(entry.balance.as_ref()))
+        .sum()
+}
+
+/// What lies at the payment providers.
+pub fn cash(balances: &[LedgerBalance]) -> i128 {
+    balances
+        .iter()
+        .filter(|entry| entry.account == "cash_at_provider")
+        .map(|entry| nanos(entry.balance.as_ref()))
+        .sum()
+}

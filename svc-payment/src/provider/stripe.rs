@@ -1,0 +1,410 @@
+//! Stripe, by its PaymentIntents: created and confirmed in one call, with our id
+//! as the idempotency key and in the metadata. Card data never comes here; the
+//! customer's browser gives it to Stripe and sends us a token, `pm_…`.
+//!
+//! Our payments are charged while nobody is at the keyboard, so a card that asks
+//! for the customer's presence is declined.
+//!
+//! Stripe's id of an intent is kept with the payment as soon as it is known.
+//! When the answer that names it was lost, the intent is found by its metadata.
+//! What cannot be found for certain is unknown, and never "not found".
+
+mod client;
+mod shapes;
+pub mod webhook;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+use svc_kit::{db::Db, error, error::StoreError, money::Money, secret::Secret};
+
+use self::{
+    client::{Client, Failure},
+    shapes::{Intent, Listed, Page, RefundObject},
+};
+use super::{Charged, Decline, FoundCharge, FoundRefund, Provider, ProviderName, Refunded};
+use crate::{
+    payment::{PaymentId, PaymentToken},
+    refund::RefundId,
+    store::{payments, refunds},
+};
+
+/// So many objects are asked for in one page: the most that Stripe gives.
+const PAGE_SIZE: usize = 100;
+
+/// So many pages are read for something whose id is not known. What is not among
+/// them stays unknown.
+const MAX_PAGES: usize = 20;
+
+/// Stripe's clock and ours may differ by so much.
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
+
+/// Where Stripe is, who we are there, and when it takes the money.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StripeConfig {
+    /// Where Stripe's API is.
+    #[arg(
+        long = "stripe-url",
+        env = "SOUK_STRIPE_URL",
+        default_value = "https://api.stripe.com"
+    )]
+    pub url: String,
+    /// Our secret key at Stripe.
+    #[arg(
+        long = "stripe-secret-key",
+        env = "SOUK_STRIPE_SECRET_KEY",
+        hide_env_values = true
+    )]
+    pub secret_key: Option<Secret>,
+    /// What Stripe signs its webhooks with; without it, nobody listens to them.
+    #[arg(
+        long = "stripe-webhook-secret",
+        env = "SOUK_STRIPE_WEBHOOK_SECRET",
+        hide_env_values = true
+    )]
+    pub webhook_secret: Option<Secret>,
+    /// When Stripe takes the money.
+    #[arg(
+        long = "payment-capture",
+        env = "SOUK_PAYMENT_CAPTURE",
+        default_value = "automatic"
+    )]
+    pub capture: CaptureMode,
+}
+
+/// When the money is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CaptureMode {
+    /// In the same call as it is authorized.
+    Automatic,
+    /// By a call of its own, after it was recorded that it is authorized.
+    Manual,
+}
+
+impl CaptureMode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// Stripe.
+#[derive(Debug, Clone)]
+pub struct Stripe {
+    client: Client,
+    db: Db,
+    capture: CaptureMode,
+}
+
+/// What was found of an object whose id is not known.
+enum Sought<T> {
+    Found(T),
+    /// All that it could be among was read.
+    Absent,
+    Unknown,
+}
+
+impl Stripe {
+    /// Over Stripe's API. `db` keeps its ids beside our payments; it is never
+    /// held in a transaction during a call.
+    ///
+    /// # Errors
+    /// When the address cannot be used or there is no key.
+    pub fn new(config: &StripeConfig, db: Db) -> anyhow::Result<Self> {
+        let key = config
+            .secret_key
+            .as_ref()
+            .filter(|key| !key.expose().is_empty())
+            .ok_or_else(|| anyhow::anyhow!("stripe needs SOUK_STRIPE_SECRET_KEY"))?;
+        Ok(Self {
+            client: Client::new(&config.url, key)?,
+            db,
+            capture: config.capture,
+        })
+    }
+
+    /// Stripe's id of a payment's intent, if it is known.
+    async fn reference(&self, payment_id: PaymentId) -> Result<Option<String>, StoreError> {
+        let filed = payments::filed(self.db.writer(), payment_id).await?;
+        Ok(filed.and_then(|filed| filed.reference))
+    }
+
+    /// Keeps Stripe's id of a payment's intent. If that fails, it is found again.
+    async fn keep(&self, payment_id: PaymentId, intent: &Intent) {
+        let name = self.name();
+        let kept = payments::note_reference(self.db.writer(), payment_id, name, &intent.id).await;
+        if let Err(fault) = kept {
+            tracing::warn!(
+                error = error::chain(&fault),
+                "stripe's id of a payment is not kept"
+            );
+        }
+    }
+
+    /// A payment's intent.
+    async fn intent(&self, payment_id: PaymentId) -> Sought<Intent> {
+        let reference = match self.reference(payment_id).await {
+            Ok(reference) => reference,
+            Err(fault) => {
+                tracing::warn!(error = error::chain(&fault), "a payment is not read");
+                return Sought::Unknown;
+            }
+        };
+        let Some(reference) = reference else {
+            let sought = self.seek_intent(payment_id).await;
+            if let Sought::Found(intent) = &sought {
+                self.keep(payment_id, intent).await;
+            }
+            return sought;
+        };
+        match self.client.get(&["payment_intents", &reference], &[]).await {
+            Ok(intent) if Intent::is_of(&intent, payment_id) => Sought::Found(intent),
+            Ok(_) | Err(Failure::Refused(_)) => {
+                tracing::error!(%payment_id, "stripe's id of a payment is not its own");
+                match self.seek_intent(payment_id).await {
+                    // Somebody has seen one: it is not certain that there is none.
+                    Sought::Absent => Sought::Unknown,
+                    sought => sought,
+                }
+            }
+            Err(Failure::Unknown) => Sought::Unknown,
+        }
+    }
+
+    /// Reads the intents for one of this payment.
+    async fn seek_intent(&self, payment_id: PaymentId) -> Sought<Intent> {
+        let since = requested_at(payment_id);
+        self.seek(
+            "payment_intents",
+            None,
+            |intent: &Intent| intent.is_of(payment_id),
+            |page| {
+                let Some(since) = since else { return false };
+                page.newest_first() && page.oldest().is_some_and(|oldest| oldest < since)
+            },
+        )
+        .await
+    }
+
+    /// Reads a payment's refunds for this one.
+    async fn seek_refund(&self, refund_id: RefundId, intent: &str) -> Sought<RefundObject> {
+        self.seek(
+            "refunds",
+            Some(("payment_intent", intent)),
+            |refund: &RefundObject| refund.is(refund_id),
+            |_| false,
+        )
+        .await
+    }
+
+    /// Reads a list until something is found, or `enough` was read to know that
+    /// it is not there.
+    async fn seek<T: Listed>(
+        &self,
+        path: &str,
+        filter: Option<(&str, &str)>,
+        is: impl Fn(&T) -> bool,
+        enough: impl Fn(&Page<T>) -> bool,
+    ) -> Sought<T> {
+        let limit = PAGE_SIZE.to_string();
+        let mut after: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let mut query = vec![("limit", limit.as_str())];
+            query.extend(filter);
+            query.extend(after.as_deref().map(|id| ("starting_after", id)));
+            let page: Page<T> = match self.client.get(&[path], &query).await {
+                Ok(page) => page,
+                Err(_) => return Sought::Unknown,
+            };
+            let done = !page.has_more || enough(&page);
+            after = page.data.last().map(|last| last.id().to_owned());
+            if let Some(found) = page.data.into_iter().find(&is) {
+                return Sought::Found(found);
+            }
+            if done || after.is_none() {
+                return Sought::Absent;
+            }
+        }
+        tracing::warn!(path, pages = MAX_PAGES, "not found among stripe's latest");
+        Sought::Unknown
+    }
+
+    /// Changes an intent that is there: `capture` or `cancel`. Either has its
+    /// effect once by its nature, so it needs no idempotency key.
+    async fn change(&self, payment_id: PaymentId, change: &str) -> FoundCharge {
+        let intent = match self.intent(payment_id).await {
+            Sought::Found(intent) => intent,
+            Sought::Absent => return FoundCharge::NotFound,
+            Sought::Unknown => return FoundCharge::Unknown,
+        };
+        let path = ["payment_intents", &intent.id, change];
+        match self.client.post::<Intent>(&path, &[], None).await {
+            Ok(changed) => changed.outcome(),
+            Err(Failure::Refused(refusal)) if refusal.is_decline() => {
+                FoundCharge::Declined(refusal.decline())
+            }
+            // It was in another state by then: that is looked up.
+            Err(_) => FoundCharge::Unknown,
+        }
+    }
+}
+
+/// No intent of a payment is older than this. Our ids carry their time.
+fn requested_at(payment_id: PaymentId) -> Option<DateTime<Utc>> {
+    let (seconds, _) = payment_id.0.get_timestamp()?.to_unix();
+    let time = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?;
+    Some(time - CLOCK_SKEW)
+}
+
+#[async_trait]
+impl Provider for Stripe {
+    fn name(&self) -> ProviderName {
+        ProviderName::Stripe
+    }
+
+    async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
+        let filed = match payments::filed(self.db.writer(), payment_id).await {
+            Ok(filed) => filed,
+            Err(fault) => {
+                tracing::warn!(error = error::chain(&fault), "a payment is not read");
+                return Charged::Unknown;
+            }
+        };
+        let key = payment_id.to_string();
+        let minor = amount.minor.to_string();
+        let currency = amount.currency.code().to_ascii_lowercase();
+        let order_id = filed.map(|filed| filed.order_id.to_string());
+        let mut form = vec![
+            ("amount", minor.as_str()),
+            ("currency", &currency),
+            ("payment_method", token.expose()),
+            ("payment_method_types[]", "card"),
+            ("capture_method", self.capture.as_str()),
+            ("confirm", "true"),
+            ("off_session", "true"),
+            (shapes::PAYMENT_ID_FIELD, &key),
+        ];
+        if let Some(order_id) = &order_id {
+            form.push((shapes::ORDER_ID_FIELD, order_id));
+        }
+        match self
+            .client
+            .post::<Intent>(&["payment_intents"], &form, Some(&key))
+            .await
+        {
+            Ok(intent) if !intent.is_of(payment_id) || !intent.is_over(amount) => {
+                tracing::error!(%payment_id, "stripe has charged something else");
+                Charged::Unknown
+            }
+            Ok(intent) => {
+                self.keep(payment_id, &intent).await;
+                intent.charged()
+            }
+            Err(Failure::Refused(refusal)) => {
+                if let Some(intent) = &refusal.intent {
+                    self.keep(payment_id, intent).await;
+                }
+                Charged::Declined(refusal.decline())
+            }
+            Err(Failure::Unknown) => Charged::Unknown,
+        }
+    }
+
+    async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
+        match self.intent(payment_id).await {
+            Sought::Found(intent) => intent.outcome(),
+            Sought::Absent => FoundCharge::NotFound,
+            Sought::Unknown => FoundCharge::Unknown,
+        }
+    }
+
+    async fn capture(&self, payment_id: PaymentId, _amount: Money) -> FoundCharge {
+        match self.change(payment_id, "capture").await {
+            // It took the call and did not capture: it is asked after a pause.
+            FoundCharge::Authorized => FoundCharge::Unknown,
+            other => other,
+        }
+    }
+
+    async fn void(&self, payment_id: PaymentId) -> FoundCharge {
+        match self.change(payment_id, "cancel").await {
+            FoundCharge::Authorized => FoundCharge::Unknown,
+            other => other,
+        }
+    }
+
+    async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        let intent = match self.intent(payment_id).await {
+            Sought::Found(intent) => intent,
+            Sought::Absent => return Refunded::Refused,
+            Sought::Unknown => return Refunded::Unknown,
+        };
+        let key = refund_id.to_string();
+        let minor = amount.minor.to_string();
+        let of = payment_id.to_string();
+        let form = [
+            ("payment_intent", intent.id.as_str()),
+            ("amount", &minor),
+            (shapes::REFUND_ID_FIELD, &key),
+            (shapes::PAYMENT_ID_FIELD, &of),
+        ];
+        let answer = self
+            .client
+            .post::<RefundObject>(&["refunds"], &form, Some(&key));
+        match answer.await {
+            Ok(refund) => refund.refunded(),
+            Err(Failure::Refused(_)) => Refunded::Refused,
+            Err(Failure::Unknown) => Refunded::Unknown,
+        }
+    }
+
+    async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
+        let payment_id = match refunds::payment_of(self.db.writer(), refund_id).await {
+            Ok(Some(payment_id)) => payment_id,
+            Ok(None) => return FoundRefund::NotFound,
+            Err(fault) => {
+                tracing::warn!(error = error::chain(&fault), "a refund is not read");
+                return FoundRefund::Unknown;
+            }
+        };
+        let intent = match self.intent(payment_id).await {
+            Sought::Found(intent) => intent,
+            Sought::Absent => return FoundRefund::NotFound,
+            Sought::Unknown => return FoundRefund::Unknown,
+        };
+        match self.seek_refund(refund_id, &intent.id).await {
+            Sought::Found(refund) => refund.refunded().into(),
+            Sought::Absent => FoundRefund::NotFound,
+            Sought::Unknown => FoundRefund::Unknown,
+        }
+    }
+}
+
+impl Decline {
+    /// What a code of Stripe's means, with the code of the card's issuer.
+    fn of_stripe(code: Option<&str>, decline_code: Option<&str>) -> Self {
+        match (code, decline_code) {
+            (_, Some("insufficient_funds")) => Self::FundsInsufficient,
+            (Some("expired_card"), _) | (_, Some("expired_card")) => Self::CardExpired,
+            (Some("authentication_required" | "payment_intent_authentication_failure"), _)
+            | (_, Some("authentication_required")) => Self::AuthenticationRequired,
+            (
+                Some(
+                    "incorrect_number"
+                    | "invalid_number"
+                    | "incorrect_cvc"
+                    | "invalid_cvc"
+                    | "invalid_expiry_month"
+                    | "invalid_expiry_year"
+                    | "resource_missing",
+                ),
+                _,
+            ) => Self::TokenInvalid,
+            _ => Self::Declined,
+        }
+    }
+}

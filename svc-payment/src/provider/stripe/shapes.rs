@@ -1,0 +1,237 @@
+//! What Stripe's objects look like, as far as we read them. Whatever else they
+//! carry, persons' names among it, is dropped while it is parsed.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use svc_kit::money::Money;
+
+use super::super::{Charged, Decline, FoundCharge, Receipt, Refunded};
+use crate::{payment::PaymentId, refund::RefundId};
+
+/// Where our ids stand in the metadata, and the fields that put them there.
+const PAYMENT_ID: &str = "payment_id";
+const REFUND_ID: &str = "refund_id";
+pub(super) const PAYMENT_ID_FIELD: &str = "metadata[payment_id]";
+pub(super) const ORDER_ID_FIELD: &str = "metadata[order_id]";
+pub(super) const REFUND_ID_FIELD: &str = "metadata[refund_id]";
+
+/// One of a list.
+pub(super) trait Listed: serde::de::DeserializeOwned {
+    /// Stripe's id.
+    fn id(&self) -> &str;
+
+    /// When it was made, in seconds since the epoch.
+    fn created(&self) -> i64;
+}
+
+/// A part of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page<T> {
+    pub(super) data: Vec<T>,
+    pub(super) has_more: bool,
+}
+
+impl<T: Listed> Page<T> {
+    /// Whether what follows is older still.
+    pub(super) fn newest_first(&self) -> bool {
+        let created = |one: &T| one.created();
+        match (self.data.first(), self.data.last()) {
+            (Some(first), Some(last)) => created(first) > created(last),
+            _ => false,
+        }
+    }
+
+    /// When its last object was made.
+    pub(super) fn oldest(&self) -> Option<DateTime<Utc>> {
+        let last = self.data.last()?;
+        DateTime::from_timestamp(last.created(), 0)
+    }
+}
+
+/// A charge in Stripe's terms.
+#[derive(Debug, Deserialize)]
+pub(super) struct Intent {
+    pub(super) id: String,
+    #[serde(default)]
+    created: i64,
+    status: String,
+    amount: i64,
+    currency: String,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    last_payment_error: Option<LastError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LastError {
+    code: Option<String>,
+    decline_code: Option<String>,
+}
+
+impl Listed for Intent {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
+}
+
+/// What we have written onto an object of Stripe's.
+#[derive(Debug, Deserialize)]
+pub(super) struct Metadata(HashMap<String, String>);
+
+impl Metadata {
+    /// The payment that it is.
+    pub(super) fn payment_id(&self) -> Option<PaymentId> {
+        self.0.get(PAYMENT_ID)?.parse().ok()
+    }
+
+    /// The refund that it is.
+    pub(super) fn refund_id(&self) -> Option<RefundId> {
+        self.0.get(REFUND_ID)?.parse().ok()
+    }
+}
+
+impl Intent {
+    /// Whether it is this payment's.
+    pub(super) fn is_of(&self, payment_id: PaymentId) -> bool {
+        self.metadata.as_ref().and_then(Metadata::payment_id) == Some(payment_id)
+    }
+
+    /// Whether it is over this amount. Stripe counts in minor units, as we do.
+    pub(super) fn is_over(&self, amount: Money) -> bool {
+        self.amount == amount.minor && self.currency.eq_ignore_ascii_case(amount.currency.code())
+    }
+
+    /// Where it stands.
+    pub(super) fn outcome(&self) -> FoundCharge {
+        match self.status.as_str() {
+            "succeeded" => self.captured(),
+            "requires_capture" => FoundCharge::Authorized,
+            "processing" | "requires_action" | "requires_confirmation" => FoundCharge::Pending,
+            "requires_payment_method" => FoundCharge::Declined(self.decline()),
+            "canceled" => FoundCharge::Voided,
+            other => {
+                tracing::error!(status = other, "stripe has a status that is not known");
+                FoundCharge::Unknown
+            }
+        }
+    }
+
+    /// The money was taken. What Stripe keeps of it stands with its charge, which
+    /// is not asked for.
+    fn captured(&self) -> FoundCharge {
+        match self.currency.to_ascii_uppercase().parse() {
+            Ok(currency) => FoundCharge::Captured(Receipt {
+                fee: Money::zero(currency),
+            }),
+            Err(_) => {
+                tracing::error!("stripe has a currency that is not known");
+                FoundCharge::Unknown
+            }
+        }
+    }
+
+    /// Where it stands, as the answer to a charge.
+    pub(super) fn charged(&self) -> Charged {
+        match self.outcome() {
+            FoundCharge::Captured(receipt) => Charged::Captured(receipt),
+            FoundCharge::Authorized => Charged::Authorized,
+            FoundCharge::Pending => Charged::Pending,
+            FoundCharge::Declined(decline) => Charged::Declined(decline),
+            // A repeat of the key may tell of one that was called off since.
+            FoundCharge::Voided | FoundCharge::NotFound | FoundCharge::Unknown => Charged::Unknown,
+        }
+    }
+
+    fn decline(&self) -> Decline {
+        let error = self.last_payment_error.as_ref();
+        Decline::of_stripe(
+            error.and_then(|error| error.code.as_deref()),
+            error.and_then(|error| error.decline_code.as_deref()),
+        )
+    }
+}
+
+/// A refund in Stripe's terms.
+#[derive(Debug, Deserialize)]
+pub(super) struct RefundObject {
+    id: String,
+    #[serde(default)]
+    created: i64,
+    status: Option<String>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+}
+
+impl Listed for RefundObject {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
+}
+
+impl RefundObject {
+    /// Whether it is this one of ours.
+    pub(super) fn is(&self, refund_id: RefundId) -> bool {
+        self.metadata.as_ref().and_then(Metadata::refund_id) == Some(refund_id)
+    }
+
+    /// Where it stands. One that is on its way is not known to arrive.
+    pub(super) fn refunded(&self) -> Refunded {
+        match self.status.as_deref() {
+            Some("succeeded") => Refunded::Refunded,
+            Some("failed" | "canceled") => Refunded::Refused,
+            _ => Refunded::Unknown,
+        }
+    }
+}
+
+/// The body of an answer that is an error.
+#[derive(Debug, Deserialize)]
+pub(super) struct ErrorAnswer {
+    pub(super) error: Refusal,
+}
+
+/// Why Stripe refuses. Its message is for people and not read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Refusal {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) code: Option<String>,
+    decline_code: Option<String>,
+    /// What was made of a charge before it was declined.
+    #[serde(rename = "payment_intent")]
+    pub(super) intent: Option<Intent>,
+    /// By its HTTP status, a card was asked.
+    #[serde(skip)]
+    pub(super) payment_required: bool,
+}
+
+impl Refusal {
+    /// Whether the card was asked and said no.
+    pub(super) fn is_decline(&self) -> bool {
+        self.payment_required || self.kind == "card_error"
+    }
+
+    /// What it means for the payment. A request that was refused as it stands
+    /// was refused for its token: all else in it is ours.
+    pub(super) fn decline(&self) -> Decline {
+        if self.is_decline() {
+            Decline::of_stripe(self.code.as_deref(), self.decline_code.as_deref())
+        } else {
+            Decline::TokenInvalid
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,413 @@
+use std::sync::Arc;
+
+use proto::souk::event::v1::PaymentRequested;
+use serde_json::Value;
+use sqlx::PgPool;
+use svc_kit::{clock::Clock, job::Progress, money::Money};
+use svc_payment::{
+    charge_payment::{ask, begin, conclude},
+    ledger::Account,
+    payment::{Call, PaymentId, PaymentToken, Status},
+    provider::{
+        Charged, Decline, FoundCharge, FoundRefund, Provider, Providers, Refunded,
+        stripe::{CaptureMode, Stripe, StripeConfig},
+    },
+    refund::RefundId,
+};
+
+use crate::{
+    harness::{Harness, LONG, eur},
+    stripe_server::StripeServer,
+};
+
+/// Cards of Stripe's for tests.
+pub(crate) const GOOD: &str = "pm_card_visa";
+const DECLINED: &str = "pm_card_chargeCustomerFail";
+
+/// Asks for its holder.
+const CARD_WITH_AUTHENTICATION: &str = "4000002500003155";
+
+const CAPTURED: &str = "souk.payment.captured.v1";
+const REFUNDED: &str = "souk.payment.refunded.v1";
+
+/// What a captured payment leaves in the ledger, and what a refunded one does.
+const SOLD: [(Account, i64); 2] = [(Account::CashAtProvider, 42_00), (Account::Revenue, -42_00)];
+const GIVEN_BACK: [(Account, i64); 2] = [(Account::Refunds, 42_00), (Account::Revenue, -42_00)];
+
+/// A shop that is paid by Stripe.
+pub(crate) async fn shop(pool: PgPool, config: &StripeConfig) -> Harness {
+    let config = config.clone();
+    Harness::with_providers(pool, move |db, _| Providers::from(stripe(&config, db))).await
+}
+
+fn stripe(config: &StripeConfig, db: &svc_kit::db::Db) -> Arc<dyn Provider> {
+    Arc::new(Stripe::new(config, db.clone()).unwrap())
+}
+
+/// A payment's intents at Stripe.
+async fn intents(server: &StripeServer, request: &PaymentRequested) -> Vec<Value> {
+    let mut all = server.list("payment_intents").await;
+    all.retain(|intent| intent["metadata"]["payment_id"] == request.payment_id.as_str());
+    all
+}
+
+pub(crate) async fn only_intent(server: &StripeServer, request: &PaymentRequested) -> Value {
+    let intents = intents(server, request).await;
+    assert_eq!(intents.len(), 1, "{intents:?}");
+    intents[0].clone()
+}
+
+async fn reference(shop: &Harness, request: &PaymentRequested) -> Option<String> {
+    sqlx::query_scalar("SELECT provider_reference FROM payments WHERE id::text = $1")
+        .bind(&request.payment_id)
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap()
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_good_card_is_captured_and_given_back(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    let request = shop.requested(GOOD).await;
+    shop.drain().await;
+
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.books(&request).await, SOLD);
+    let intent = only_intent(&server, &request).await;
+    assert_eq!(
+        (&intent["amount"], &intent["currency"], &intent["status"]),
+        (&42_00.into(), &"eur".into(), &"succeeded".into())
+    );
+    assert_eq!(intent["metadata"]["order_id"], request.order_id.as_str());
+    assert_eq!(
+        reference(&shop, &request).await.as_deref(),
+        intent["id"].as_str()
+    );
+
+    shop.hear_cancelled(&request).await.unwrap();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    assert_eq!(shop.books(&request).await, GIVEN_BACK);
+    assert_eq!(shop.outbox().await, [CAPTURED, REFUNDED]);
+    let refunds = server.list("refunds").await;
+    assert_eq!(refunds.len(), 1);
+    assert_eq!(refunds[0]["amount"], 42_00);
+    assert_eq!(
+        refunds[0]["metadata"]["payment_id"],
+        request.payment_id.as_str()
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_card_that_is_declined_or_of_nobody_fails_and_books_nothing(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    for (token, reason) in [
+        (DECLINED, "PAYMENT_DECLINED"),
+        ("pm_of_nobody", "PAYMENT_TOKEN_INVALID"),
+        ("no token at all & more=1", "PAYMENT_TOKEN_INVALID"),
+    ] {
+        let request = shop.requested(token).await;
+        shop.drain().await;
+        let payment = shop.payment(&request).await;
+        assert_eq!(payment.status, Status::Failed, "{token}");
+        assert_eq!(payment.failure_reason.as_deref(), Some(reason), "{token}");
+        assert_eq!(shop.books(&request).await, []);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_declined_intent_is_found_declined(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    let request = shop.requested(DECLINED).await;
+    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    let declined = FoundCharge::Declined(Decline::Declined);
+    assert_eq!(ask(&shop.app, &claimed).await, declined);
+
+    // Crash before it was written: it is looked up.
+    shop.clock.advance(LONG);
+    let again = begin(&shop.app).await.unwrap().unwrap();
+    assert_eq!(again.call, Call::LookUp);
+    assert_eq!(ask(&shop.app, &again).await, declined);
+    conclude(&shop.app, &again, declined).await.unwrap();
+    assert_eq!(shop.status(&request).await, Status::Failed);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_lost_answer_is_looked_up_and_nothing_is_charged_twice(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let line = server.line().await;
+    let shop = shop(pool, &line.config(CaptureMode::Automatic)).await;
+    // Others are charged at the same time: it is one of many.
+    for _ in 0..3 {
+        shop.requested(GOOD).await;
+    }
+    shop.drain().await;
+    let request = shop.requested(GOOD).await;
+
+    line.cut(true);
+    shop.drain().await;
+    assert_eq!(line.lost(), 1);
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(reference(&shop, &request).await, None);
+    assert_eq!(
+        only_intent(&server, &request).await["status"],
+        "succeeded",
+        "the money was taken"
+    );
+
+    // A look-up whose answer gets lost tells nothing either.
+    shop.clock.advance(LONG);
+    shop.drain().await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+
+    line.cut(false);
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.books(&request).await, SOLD);
+    let intent = only_intent(&server, &request).await;
+    assert_eq!(
+        reference(&shop, &request).await.as_deref(),
+        intent["id"].as_str()
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_charge_that_never_arrived_is_made_once(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    let request = shop.requested(GOOD).await;
+    begin(&shop.app).await.unwrap().unwrap();
+    // Crash before the call.
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(only_intent(&server, &request).await["status"], "succeeded");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_lost_refund_is_looked_up_and_given_back_once(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let line = server.line().await;
+    let shop = shop(pool, &line.config(CaptureMode::Automatic)).await;
+    let request = shop.requested(GOOD).await;
+    shop.drain().await;
+    shop.hear_cancelled(&request).await.unwrap();
+
+    // The intent is read first; the answer to the refund itself gets lost.
+    let claimed = svc_payment::refund_payment::begin(&shop.app)
+        .await
+        .unwrap()
+        .unwrap();
+    line.cut_after(1);
+    let answer = svc_payment::refund_payment::ask(&shop.app, &claimed).await;
+    assert_eq!(answer, FoundRefund::Unknown);
+    assert_eq!(server.list("refunds").await.len(), 1, "it was given back");
+    svc_payment::refund_payment::conclude(&shop.app, &claimed, answer)
+        .await
+        .unwrap();
+
+    line.cut(false);
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    assert_eq!(server.list("refunds").await.len(), 1);
+    assert_eq!(shop.books(&request).await, GIVEN_BACK);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_part_of_a_charge_is_given_back(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    let request = shop.requested(GOOD).await;
+    shop.drain().await;
+    let payment = shop.payment(&request).await;
+    let stripe = stripe(&server.config(CaptureMode::Automatic), &shop.app.db);
+
+    for minor in [10_00, 5_00] {
+        let id = RefundId::generate(&shop.clock);
+        let answer = stripe.refund(id, payment.id, eur(minor)).await;
+        assert_eq!(answer, Refunded::Refunded);
+    }
+    let amounts: Vec<_> = server
+        .list("refunds")
+        .await
+        .iter()
+        .map(|refund| refund["amount"].as_i64().unwrap())
+        .collect();
+    assert_eq!(amounts.iter().sum::<i64>(), 15_00);
+}
+
+#[sqlx::test(migrations = false)]
+async fn money_is_held_recorded_and_only_then_taken(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Manual)).await;
+    let request = shop.requested(GOOD).await;
+
+    assert_eq!(shop.charge_step().await, Progress::More);
+    assert_eq!(
+        only_intent(&server, &request).await["status"],
+        "requires_capture"
+    );
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(shop.books(&request).await, []);
+    let authorized: bool = sqlx::query_scalar(
+        "SELECT authorize_time IS NOT NULL AND next_call = 'capture' FROM payments",
+    )
+    .fetch_one(&shop.pool)
+    .await
+    .unwrap();
+    assert!(authorized);
+
+    shop.drain().await;
+    assert_eq!(only_intent(&server, &request).await["status"], "succeeded");
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.books(&request).await, SOLD);
+    assert_eq!(shop.outbox().await, [CAPTURED]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn money_that_is_held_for_a_cancelled_order_is_let_go(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Manual)).await;
+    let request = shop.requested(GOOD).await;
+    assert_eq!(shop.charge_step().await, Progress::More);
+    shop.hear_cancelled(&request).await.unwrap();
+    shop.settle().await;
+
+    assert_eq!(shop.status(&request).await, Status::Cancelled);
+    assert_eq!(only_intent(&server, &request).await["status"], "canceled");
+    assert_eq!(server.list("refunds").await.len(), 0);
+    assert_eq!(shop.books(&request).await, []);
+    assert_eq!(shop.outbox().await, Vec::<String>::new());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_capture_whose_answer_was_lost_is_looked_up(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let line = server.line().await;
+    let shop = shop(pool, &line.config(CaptureMode::Manual)).await;
+    let request = shop.requested(GOOD).await;
+    assert_eq!(shop.charge_step().await, Progress::More);
+    line.cut_after(1);
+    shop.drain().await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(only_intent(&server, &request).await["status"], "succeeded");
+
+    // Cancelled meanwhile: what was taken goes back.
+    shop.hear_cancelled(&request).await.unwrap();
+    line.cut(false);
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    assert_eq!(server.list("refunds").await.len(), 1);
+    assert_eq!(shop.books(&request).await, GIVEN_BACK);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_card_that_asks_for_its_holder_is_no_success_and_is_let_go(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    let card = server
+        .make(
+            "payment_methods",
+            &[
+                ("type", "card"),
+                ("card[number]", CARD_WITH_AUTHENTICATION),
+                ("card[exp_month]", "12"),
+                ("card[exp_year]", "2030"),
+                ("card[cvc]", "123"),
+            ],
+        )
+        .await;
+    let request = shop.requested(card["id"].as_str().unwrap()).await;
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(
+        only_intent(&server, &request).await["status"],
+        "requires_action"
+    );
+    assert_eq!(shop.outbox().await, Vec::<String>::new());
+
+    shop.hear_cancelled(&request).await.unwrap();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Cancelled);
+    assert_eq!(only_intent(&server, &request).await["status"], "canceled");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_currency_without_cents_is_charged_as_it_is(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    let request = PaymentRequested {
+        amount: Some(Money::new("JPY".parse().unwrap(), 500).into()),
+        ..shop.request(GOOD)
+    };
+    shop.hear_request(&request).await.unwrap();
+    shop.drain().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    let intent = only_intent(&server, &request).await;
+    assert_eq!(
+        (&intent["amount"], &intent["currency"]),
+        (&500.into(), &"jpy".into())
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_stripe_that_is_away_or_does_not_know_us_has_not_said_no(pool: PgPool) {
+    let Some(server) = StripeServer::start().await else {
+        return;
+    };
+    let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
+    for url in [
+        "http://127.0.0.1:1".to_owned(),
+        format!("{}/_config", server.config(CaptureMode::Automatic).url),
+    ] {
+        let config = StripeConfig {
+            url,
+            ..server.config(CaptureMode::Automatic)
+        };
+        says_nothing(&config, &shop).await;
+    }
+    let stranger = StripeConfig {
+        secret_key: Some("wrong".to_owned().into()),
+        ..server.config(CaptureMode::Automatic)
+    };
+    says_nothing(&stranger, &shop).await;
+}
+
+async fn says_nothing(config: &StripeConfig, shop: &Harness) {
+    let stripe = stripe(config, &shop.app.db);
+    let payment_id = PaymentId::generate(&Clock::system());
+    let token = PaymentToken::new(GOOD.to_owned());
+    let charged = stripe.charge(payment_id, eur(1), &token).await;
+    assert_eq!(charged, Charged::Unknown);
+    assert_eq!(stripe.look_up(payment_id).await, FoundCharge::Unknown);
+    assert_eq!(stripe.void(payment_id).await, FoundCharge::Unknown);
+    let refund_id = RefundId::generate(&shop.clock);
+    let refunded = stripe.refund(refund_id, payment_id, eur(1)).await;
+    assert_eq!(refunded, Refunded::Unknown);
+}
