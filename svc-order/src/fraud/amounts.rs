@@ -63,8 +63,8 @@ mod tests {
         let amounts: Amounts = "EUR=500.00, USD=1000,JPY=60000".parse().unwrap();
         let reached =
             |code: &str, minor| amounts.are_reached_by(Money::new(code.parse().unwrap(), minor));
-        assert!(reached("EUR", 500_00) && !reached("EUR", 499_99));
-        assert!(reached("USD", 1000_00) && !reached("USD", 999_99));
+        assert!(reached("EUR", 50_000) && !reached("EUR", 49_999));
+        assert!(reached("USD", 100_000) && !reached("USD", 99_999));
         assert!(reached("JPY", 60_000) && !reached("JPY", 59_999));
         assert!(!reached("CHF", i64::MAX));
     }

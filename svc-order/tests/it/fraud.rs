@@ -103,13 +103,13 @@ async fn amounts_are_reviewed_or_refused_by_currency(pool: PgPool) {
         "--fraud-refuse-amount=EUR=5000.00",
     ];
     let shop = shop_with(pool, &flags).await;
-    let small = shop.place(tent_for(&shop, 499_99)).await.unwrap();
+    let small = shop.place(tent_for(&shop, 49_999)).await.unwrap();
     assert!(doubts(&shop, &small).await.is_empty());
-    let large = shop.place(tent_for(&shop, 500_00)).await.unwrap();
+    let large = shop.place(tent_for(&shop, 50_000)).await.unwrap();
     assert_eq!(doubts(&shop, &large).await, ["AMOUNT_HIGH"]);
     assert_eq!(large.status, Status::Pending, "it goes on");
 
-    let error = shop.place(tent_for(&shop, 5000_00)).await.unwrap_err();
+    let error = shop.place(tent_for(&shop, 500_000)).await.unwrap_err();
     assert_eq!(
         (kind(&error), reason(&error)),
         (Kind::Conflict, "ORDER_REFUSED")

@@ -65,7 +65,7 @@ async fn unfinished_checkouts_are_listed_oldest_first(pool: PgPool) {
     let first = &page.checkouts[0];
     assert_eq!(
         (first.status, first.age, first.announcements),
-        (Status::Pending, Duration::from_secs(60), 0)
+        (Status::Pending, Duration::from_mins(1), 0)
     );
     assert_eq!(first.account_id, shop.customer.account_id);
     assert_eq!(first.next_check_at, pending.next_check_at);
