@@ -316,6 +316,7 @@ pub fn order_of(product_id: &str, payment_token: &str) -> order::PlaceOrderReque
         shipping_address: Some(address()),
         payment_token: payment_token.to_owned(),
         expected_total: None,
+        billing_country: String::new(),
     }
 }
 

@@ -21,7 +21,9 @@ use crate::{
     MIGRATIONS,
     channel::Mailer,
     config::Config,
-    consumers::{OnAccountRegistered, OnOrderCancelled, OnOrderConfirmed},
+    consumers::{
+        OnAccountRegistered, OnOrderCancelled, OnOrderConfirmed, OnOrderReturned, OnOrderShipped,
+    },
     grpc::Grpc,
     jobs::{LOOK_EVERY, SEND_WORKERS, SendQueued},
     letter::Templates,
@@ -101,7 +103,9 @@ impl Process {
         let consumers = Consumers::new(app.db.clone(), nats)
             .add(OnAccountRegistered { app: app.clone() })
             .add(OnOrderConfirmed { app: app.clone() })
-            .add(OnOrderCancelled { app: app.clone() });
+            .add(OnOrderCancelled { app: app.clone() })
+            .add(OnOrderShipped { app: app.clone() })
+            .add(OnOrderReturned { app: app.clone() });
 
         let mut parts = Parts::new(shutdown.clone())
             .with("server", server.serve(shutdown.clone()))

@@ -3,6 +3,8 @@
 mod account_registered;
 mod order_cancelled;
 mod order_confirmed;
+mod order_returned;
+mod order_shipped;
 
 use proto::souk::r#type::v1::Money as WireMoney;
 use svc_kit::{consumer::ConsumeError, error::ServiceError as _, id, money::Money};
@@ -11,6 +13,8 @@ use uuid::Uuid;
 pub use account_registered::OnAccountRegistered;
 pub use order_cancelled::OnOrderCancelled;
 pub use order_confirmed::OnOrderConfirmed;
+pub use order_returned::OnOrderReturned;
+pub use order_shipped::OnOrderShipped;
 
 use crate::{error::Error, notice::Total};
 

@@ -25,11 +25,21 @@ pub enum Template {
     OrderConfirmed,
     /// The order was called off.
     OrderCancelled,
+    /// The order is on its way.
+    OrderShipped,
+    /// Some of the order came back.
+    OrderReturned,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Welcome, Self::OrderConfirmed, Self::OrderCancelled];
+    pub const ALL: [Self; 5] = [
+        Self::Welcome,
+        Self::OrderConfirmed,
+        Self::OrderCancelled,
+        Self::OrderShipped,
+        Self::OrderReturned,
+    ];
 
     /// As it is stored and answered, and the name of its files.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +47,8 @@ impl Template {
             Self::Welcome => "welcome",
             Self::OrderConfirmed => "order_confirmed",
             Self::OrderCancelled => "order_cancelled",
+            Self::OrderShipped => "order_shipped",
+            Self::OrderReturned => "order_returned",
         }
     }
 }

@@ -8,7 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use svc_kit::money::{Money, MoneyError};
 use uuid::Uuid;
 
-use crate::notice::Notice;
+use crate::{contact::one_line, notice::Notice};
 
 /// A notice in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ macro_rules! templates {
     };
 }
 
-const SOURCES: [(&str, &str); 9] = templates![
+const SOURCES: [(&str, &str); 15] = templates![
     "welcome.subject.txt",
     "welcome.txt",
     "welcome.html",
@@ -51,7 +51,13 @@ const SOURCES: [(&str, &str); 9] = templates![
     "order_confirmed.html",
     "order_cancelled.subject.txt",
     "order_cancelled.txt",
-    "order_cancelled.html"
+    "order_cancelled.html",
+    "order_shipped.subject.txt",
+    "order_shipped.txt",
+    "order_shipped.html",
+    "order_returned.subject.txt",
+    "order_returned.txt",
+    "order_returned.html"
 ];
 
 impl Templates {
@@ -123,6 +129,28 @@ fn facts(notice: &Notice, name: &str) -> Result<Value, LetterError> {
                 reason => cancellation::reason(reason),
                 money => cancellation::money(reason, *was_confirmed, &total),
                 total,
+            }
+        }
+        Notice::OrderShipped {
+            order_id,
+            carrier,
+            tracking_code,
+        } => context! {
+            name,
+            order_id => order_id.to_string(),
+            order_number => order_number(*order_id),
+            carrier => one_line(carrier),
+            tracking_code => one_line(tracking_code),
+        },
+        Notice::OrderReturned {
+            order_id, refund, ..
+        } => {
+            let refund = refund.as_ref().map(Money::try_from).transpose()?;
+            context! {
+                name,
+                order_id => order_id.to_string(),
+                order_number => order_number(*order_id),
+                refund => refund.map(amount::written),
             }
         }
     })
@@ -198,6 +226,50 @@ mod tests {
         );
         assert!(cancelled("STOCK_INSUFFICIENT", false).contains("out of stock"));
         assert!(cancelled("SOMETHING_NEW", false).contains("If you have been charged"));
+    }
+
+    #[test]
+    fn a_parcel_is_told_with_its_carrier_and_its_code_if_it_has_one() {
+        let shipped = |tracking_code: &str| {
+            let notice = Notice::OrderShipped {
+                order_id: order_id(),
+                carrier: "DHL".to_owned(),
+                tracking_code: tracking_code.to_owned(),
+            };
+            letter(&notice, "Ana")
+        };
+        let with_code = shipped("0034<b>0434");
+        assert_eq!(with_code.subject, "Your order 7C8D-9E0F is on its way");
+        assert!(
+            with_code
+                .text
+                .contains("Carrier DHL\nTracking code 0034<b>0434\n\nReference"),
+            "{}",
+            with_code.text
+        );
+        assert!(with_code.html.contains("0034&lt;b&gt;0434"));
+        let without = shipped("");
+        assert!(
+            without.text.contains("Carrier DHL\n\nReference"),
+            "{}",
+            without.text
+        );
+        assert!(!without.html.contains("Tracking"));
+    }
+
+    #[test]
+    fn what_came_back_is_told_with_what_is_refunded() {
+        let returned = |refund| {
+            let notice = Notice::OrderReturned {
+                order_id: order_id(),
+                return_id: order_id(),
+                refund,
+            };
+            letter(&notice, "").text
+        };
+        let text = returned(Some(total(42_00)));
+        assert!(text.contains("EUR 42.00 are on their way"), "{text}");
+        assert!(returned(None).contains("Nothing is refunded"));
     }
 
     #[test]

@@ -36,6 +36,24 @@ pub enum Notice {
         /// It had been confirmed, so it had been paid.
         was_confirmed: bool,
     },
+    /// Handed to a carrier.
+    OrderShipped {
+        /// Which order.
+        order_id: Uuid,
+        /// The carrier's name.
+        carrier: String,
+        /// The carrier's name for the parcel; may be empty.
+        tracking_code: String,
+    },
+    /// Some of it came back.
+    OrderReturned {
+        /// Of which order.
+        order_id: Uuid,
+        /// Which return.
+        return_id: Uuid,
+        /// What goes back to the customer.
+        refund: Option<Total>,
+    },
 }
 
 /// An amount as it is kept.
@@ -71,6 +89,8 @@ impl Notice {
             Self::Welcome { .. } => Template::Welcome,
             Self::OrderConfirmed { .. } => Template::OrderConfirmed,
             Self::OrderCancelled { .. } => Template::OrderCancelled,
+            Self::OrderShipped { .. } => Template::OrderShipped,
+            Self::OrderReturned { .. } => Template::OrderReturned,
         }
     }
 
@@ -78,9 +98,10 @@ impl Notice {
     pub fn order_id(&self) -> Option<Uuid> {
         match self {
             Self::Welcome { .. } => None,
-            Self::OrderConfirmed { order_id, .. } | Self::OrderCancelled { order_id, .. } => {
-                Some(*order_id)
-            }
+            Self::OrderConfirmed { order_id, .. }
+            | Self::OrderCancelled { order_id, .. }
+            | Self::OrderShipped { order_id, .. }
+            | Self::OrderReturned { order_id, .. } => Some(*order_id),
         }
     }
 
@@ -93,12 +114,18 @@ impl Notice {
         }
         | Self::OrderCancelled {
             order_id: about, ..
+        }
+        | Self::OrderShipped {
+            order_id: about, ..
+        }
+        | Self::OrderReturned {
+            return_id: about, ..
         }) = self;
         event_key(self.template(), *about)
     }
 }
 
-/// The key of what a template tells about an order or an account.
+/// The key of what a template tells about an order, a return or an account.
 pub fn event_key(template: Template, about: Uuid) -> String {
     format!("{}/{about}", template.as_str())
 }

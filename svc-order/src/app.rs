@@ -31,6 +31,7 @@ use crate::{
         OnPaymentCaptured, OnPaymentFailed, OnPaymentRefunded, OnReservationOverdue,
         OnStockRejected, OnStockReserved,
     },
+    fraud::Fraud,
     grpc::OrderGrpc,
     hub::Hub,
     jobs::ResumeCheckouts,
@@ -53,6 +54,8 @@ pub struct App {
     pub clock: Clock,
     /// How checkouts are resumed.
     pub rules: CheckoutRules,
+    /// Who looks at orders before they are placed.
+    pub fraud: Fraud,
     /// Tells which orders changed.
     pub order_changes: Hub<OrderId>,
     /// Tells whose carts changed.
@@ -66,7 +69,7 @@ pub struct App {
 }
 
 impl App {
-    /// An app of parts that are there.
+    /// An app of parts that are there, without a fraud screen.
     pub fn new(
         db: Db,
         redis: Pool,
@@ -82,6 +85,7 @@ impl App {
             catalog,
             clock,
             rules,
+            fraud: Fraud::default(),
             order_changes: Hub::new(),
             cart_changes: Hub::new(),
             watchers: Watchers::new(limits),
@@ -104,7 +108,8 @@ impl App {
             client::channel(&config.catalog_url, &config.client, secret).context("svc-catalog")?;
         let clock = Clock::system();
         let verifier = Verifier::new(&config.auth, clock.clone());
-        let app = Self::new(
+        let fraud = config.fraud.screens(&redis, &clock)?;
+        let mut app = Self::new(
             db,
             redis,
             Catalog::new(catalog),
@@ -112,6 +117,7 @@ impl App {
             config.checkout.rules(),
             config.watch.limits(),
         );
+        app.fraud = fraud;
         Ok(Process {
             app,
             config,

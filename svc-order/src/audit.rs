@@ -21,16 +21,34 @@ svc_kit::id!(
 pub enum Action {
     /// Some of the order was taken back.
     OrderReturned,
+    /// An order in review may be shipped.
+    ReviewApproved,
+    /// An order in review was called off.
+    ReviewRejected,
+    /// A checkout was announced again.
+    CheckoutRetried,
+    /// A checkout was called off.
+    CheckoutCompensated,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::OrderReturned];
+    pub const ALL: [Self; 5] = [
+        Self::OrderReturned,
+        Self::ReviewApproved,
+        Self::ReviewRejected,
+        Self::CheckoutRetried,
+        Self::CheckoutCompensated,
+    ];
 
     /// As it is stored and answered.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OrderReturned => "ORDER_RETURNED",
+            Self::ReviewApproved => "REVIEW_APPROVED",
+            Self::ReviewRejected => "REVIEW_REJECTED",
+            Self::CheckoutRetried => "CHECKOUT_RETRIED",
+            Self::CheckoutCompensated => "CHECKOUT_COMPENSATED",
         }
     }
 }

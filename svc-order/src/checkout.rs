@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// The rules of the reconciler.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,10 @@ pub struct CheckoutRules {
     pub announce_ceiling: Duration,
     /// How old an unfinished order becomes before it is cancelled.
     pub timeout: Duration,
+    /// How much the reconciler's clock is ahead; negative: behind. For drills:
+    /// it may announce and cancel too early or too late by this, and nothing
+    /// else may come of it.
+    pub clock_offset: TimeDelta,
 }
 
 /// The most doublings of the wait between two announcements.
@@ -25,6 +29,7 @@ impl Default for CheckoutRules {
             announce_after: Duration::from_mins(1),
             announce_ceiling: Duration::from_mins(4),
             timeout: Duration::from_mins(15),
+            clock_offset: TimeDelta::zero(),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use svc_kit::{
     auth::AuthConfig, client::ClientConfig, db::DbConfig, nats::NatsConfig, redis::RedisConfig,
     server::ServerConfig, telemetry::TelemetryConfig,
 };
 
-use crate::{checkout::CheckoutRules, watch::WatchLimits};
+use crate::{checkout::CheckoutRules, fraud::FraudConfig, watch::WatchLimits};
 
 /// Carts and orders.
 #[derive(Debug, Clone, clap::Parser)]
@@ -40,6 +41,9 @@ pub struct Config {
     /// How checkouts are resumed.
     #[command(flatten)]
     pub checkout: CheckoutConfig,
+    /// Which orders are doubted.
+    #[command(flatten)]
+    pub fraud: FraudConfig,
     /// How much is watched.
     #[command(flatten)]
     pub watch: WatchConfig,
@@ -62,6 +66,10 @@ pub struct CheckoutConfig {
     /// milliseconds. Stock must stay reserved for longer.
     #[arg(long, env = "SOUK_CHECKOUT_TIMEOUT_MS", default_value_t = 900_000, value_parser = positive())]
     pub checkout_timeout_ms: u64,
+    /// How much the clock is off by which unfinished checkouts are looked at,
+    /// in milliseconds; negative: behind. For drills alone.
+    #[arg(long, env = "SOUK_CHECKOUT_CLOCK_OFFSET_MS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-MAX_OFFSET_MS..=MAX_OFFSET_MS))]
+    pub checkout_clock_offset_ms: i64,
 }
 
 /// How much is watched.
@@ -78,6 +86,9 @@ pub struct WatchConfig {
 /// The longest span of time that can be set: a day, in milliseconds.
 const MAX_SPAN_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// The most that the reconciler's clock can be off: a day, in milliseconds.
+const MAX_OFFSET_MS: i64 = 24 * 60 * 60 * 1000;
+
 fn positive() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=MAX_SPAN_MS)
 }
@@ -89,6 +100,7 @@ impl CheckoutConfig {
             announce_after: Duration::from_millis(self.checkout_announce_after_ms),
             announce_ceiling: Duration::from_millis(self.checkout_announce_ceiling_ms),
             timeout: Duration::from_millis(self.checkout_timeout_ms),
+            clock_offset: TimeDelta::milliseconds(self.checkout_clock_offset_ms),
         }
     }
 

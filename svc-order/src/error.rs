@@ -11,8 +11,8 @@ use svc_kit::{
 
 use crate::{
     clients::catalog::CatalogError, hub::HubClosed, order::Status, order::placement::Refused,
-    order::returns::NotReturnable, purchase::LimitExceeded, store::carts::CartStoreError,
-    watch::TooManyWatchers,
+    order::returns::NotReturnable, purchase::LimitExceeded, review::ReviewState,
+    store::carts::CartStoreError, watch::TooManyWatchers,
 };
 
 /// An error of this service.
@@ -51,6 +51,21 @@ pub enum Error {
     /// Too early to deliver the order.
     #[error("the order is {0}, not shipped")]
     OrderNotShipped(Status),
+    /// A fraud screen refused it; the caller is not told why.
+    #[error("the order cannot be placed")]
+    OrderRefused,
+    /// Nobody has decided about it yet.
+    #[error("the order is in review")]
+    OrderInReview,
+    /// No screen doubts the order.
+    #[error("the order has no review")]
+    ReviewUnknown,
+    /// It was decided in the other way.
+    #[error("the review is {0} already")]
+    ReviewDecided(ReviewState),
+    /// The checkout has come to an end.
+    #[error("the checkout has come to an end: the order is {0}")]
+    CheckoutFinished(Status),
     /// It cannot come back.
     #[error(transparent)]
     NotReturnable(#[from] NotReturnable),
@@ -98,7 +113,7 @@ impl ServiceError for Error {
             Self::Invalid(_)
             | Self::Refused(Refused::CartEmpty | Refused::ProductUnknown(_))
             | Self::NotReturnable(NotReturnable::OtherCurrency) => Kind::Invalid,
-            Self::OrderUnknown => Kind::NotFound,
+            Self::OrderUnknown | Self::ReviewUnknown => Kind::NotFound,
             Self::RequestIdReused
             | Self::Refused(_)
             | Self::CartFull
@@ -106,7 +121,11 @@ impl ServiceError for Error {
             | Self::OrderNotConfirmed(_)
             | Self::OrderNotShipped(_)
             | Self::NotReturnable(_)
-            | Self::LimitExceeded(_) => Kind::Conflict,
+            | Self::LimitExceeded(_)
+            | Self::OrderRefused
+            | Self::OrderInReview
+            | Self::ReviewDecided(_)
+            | Self::CheckoutFinished(_) => Kind::Conflict,
             Self::CartChanged { .. } | Self::CartAlreadyOrdered => Kind::Contended,
             Self::TooManyWatchers(_) => Kind::Throttled,
             Self::WatchEnded => Kind::Unavailable,
@@ -135,12 +154,18 @@ impl ServiceError for Error {
             Self::CartFull => "CART_FULL",
             Self::OrderShipped => "ORDER_SHIPPED",
             Self::OrderNotConfirmed(_) => "ORDER_NOT_CONFIRMED",
-            Self::OrderNotShipped(_) => "ORDER_NOT_SHIPPED",
-            Self::NotReturnable(NotReturnable::NotShipped(_)) => "ORDER_NOT_SHIPPED",
+            Self::OrderNotShipped(_) | Self::NotReturnable(NotReturnable::NotShipped(_)) => {
+                "ORDER_NOT_SHIPPED"
+            }
             Self::NotReturnable(NotReturnable::TooMany { .. }) => "RETURN_EXCEEDS_ORDER",
             Self::NotReturnable(NotReturnable::TooMuch(_)) => "REFUND_EXCEEDS_TOTAL",
             Self::NotReturnable(NotReturnable::OtherCurrency) => "FIELD_INVALID",
             Self::LimitExceeded(_) => "PURCHASE_LIMIT_EXCEEDED",
+            Self::OrderRefused => "ORDER_REFUSED",
+            Self::OrderInReview => "ORDER_IN_REVIEW",
+            Self::ReviewUnknown => "REVIEW_NOT_FOUND",
+            Self::ReviewDecided(_) => "REVIEW_DECIDED",
+            Self::CheckoutFinished(_) => "CHECKOUT_FINISHED",
             Self::TooManyWatchers(_) => "TOO_MANY_WATCHERS",
             Self::WatchEnded => "WATCH_ENDED",
             Self::Catalog(error) => error.reason(),
@@ -185,9 +210,11 @@ impl ServiceError for Error {
             Self::CartChanged { version } => vec![("version", version.to_string())],
             Self::OrderNotConfirmed(status)
             | Self::OrderNotShipped(status)
+            | Self::CheckoutFinished(status)
             | Self::NotReturnable(NotReturnable::NotShipped(status)) => {
                 vec![("status", status.to_string())]
             }
+            Self::ReviewDecided(state) => vec![("state", state.to_string())],
             Self::NotReturnable(NotReturnable::TooMany { product_id, left }) => vec![
                 ("product_id", product_id.to_string()),
                 ("left", left.to_string()),

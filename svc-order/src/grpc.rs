@@ -11,15 +11,22 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
+    audit,
     cancel_order::cancel_order,
     clear_cart::clear_cart,
+    compensate_checkout::compensate_checkout,
+    decide_review::{DecideReview, decide_review},
     deliver_order::deliver_order,
+    find_review::find_review,
     get_cart::get_cart,
     get_order::get_order,
     list_audit_records::{ListAuditRecords, list_audit_records},
     list_orders::{ListOrders, list_orders},
-    order::{OrderId, Shipment},
+    list_reviews::{ListReviews, list_reviews},
+    list_stuck_checkouts::{ListStuckCheckouts, list_stuck_checkouts},
+    order::{Order, OrderId, Shipment},
     place_order::{PlaceOrder, place_order},
+    retry_checkout::retry_checkout,
     return_order::{ReturnOrder, return_order},
     set_cart_item::{SetCartItem, set_cart_item},
     ship_order::ship_order,
@@ -36,6 +43,12 @@ impl OrderGrpc {
     /// Over this app.
     pub fn new(app: App) -> Self {
         Self { app }
+    }
+
+    /// An order as staff see it: with its review.
+    async fn for_staff(&self, order: Order) -> Result<Response<pb::Order>, Status> {
+        let review = find_review(&self.app, &order).await?;
+        Ok(Response::new(convert::for_staff(order, review.as_ref())))
     }
 }
 
@@ -158,7 +171,7 @@ impl OrderService for OrderGrpc {
         let request = request.into_inner();
         let shipment = Shipment::parse(&request.carrier, &request.tracking_code)?;
         let order = ship_order(&self.app, order_id(&request.id)?, shipment).await?;
-        Ok(Response::new(order.into()))
+        self.for_staff(order).await
     }
 
     async fn deliver_order(
@@ -166,7 +179,7 @@ impl OrderService for OrderGrpc {
         request: Request<pb::DeliverOrderRequest>,
     ) -> Result<Response<pb::Order>, Status> {
         let order = deliver_order(&self.app, order_id(&request.into_inner().id)?).await?;
-        Ok(Response::new(order.into()))
+        self.for_staff(order).await
     }
 
     async fn return_order(
@@ -196,5 +209,73 @@ impl OrderService for OrderGrpc {
                 .map(|last| page::encode(&last))
                 .unwrap_or_default(),
         }))
+    }
+
+    async fn list_reviews(
+        &self,
+        request: Request<pb::ListReviewsRequest>,
+    ) -> Result<Response<pb::ListReviewsResponse>, Status> {
+        let query = ListReviews::try_from(request.into_inner())?;
+        let found = list_reviews(&self.app, query).await?;
+        Ok(Response::new(pb::ListReviewsResponse {
+            reviews: found.reviews.into_iter().map(convert::review).collect(),
+            next_page_token: found
+                .next
+                .map(|last| page::encode(&last))
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn decide_review(
+        &self,
+        request: Request<pb::DecideReviewRequest>,
+    ) -> Result<Response<pb::OrderReview>, Status> {
+        let caller = Caller::of(&request)?;
+        let command = DecideReview::try_from(request.into_inner())?;
+        let decided = decide_review(&self.app, &caller, command).await?;
+        Ok(Response::new(convert::review(decided)))
+    }
+
+    async fn list_stuck_checkouts(
+        &self,
+        request: Request<pb::ListStuckCheckoutsRequest>,
+    ) -> Result<Response<pb::ListStuckCheckoutsResponse>, Status> {
+        let query = ListStuckCheckouts::try_from(request.into_inner())?;
+        let found = list_stuck_checkouts(&self.app, query).await?;
+        Ok(Response::new(pb::ListStuckCheckoutsResponse {
+            checkouts: found
+                .checkouts
+                .into_iter()
+                .map(pb::StuckCheckout::from)
+                .collect(),
+            next_page_token: found
+                .next
+                .map(|last| page::encode(&last))
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn retry_checkout(
+        &self,
+        request: Request<pb::RetryCheckoutRequest>,
+    ) -> Result<Response<pb::Order>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let id = id::parse("order_id", &request.order_id)?;
+        let reason = audit::reason("reason", &request.reason)?;
+        let order = retry_checkout(&self.app, &caller, id, &reason).await?;
+        self.for_staff(order).await
+    }
+
+    async fn compensate_checkout(
+        &self,
+        request: Request<pb::CompensateCheckoutRequest>,
+    ) -> Result<Response<pb::Order>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let id = id::parse("order_id", &request.order_id)?;
+        let reason = audit::reason("reason", &request.reason)?;
+        let order = compensate_checkout(&self.app, &caller, id, &reason).await?;
+        self.for_staff(order).await
     }
 }

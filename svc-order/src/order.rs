@@ -95,6 +95,12 @@ pub struct CancelReason(String);
 /// The longest reason, in bytes.
 const MAX_REASON_LEN: usize = 64;
 
+/// Whether a text is a reason as programs give them: upper-snake, and short.
+pub(crate) fn is_reason(text: &str) -> bool {
+    let upper_snake = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    !text.is_empty() && text.len() <= MAX_REASON_LEN && text.bytes().all(upper_snake)
+}
+
 impl CancelReason {
     /// The customer called it off.
     pub fn customer() -> Self {
@@ -106,6 +112,16 @@ impl CancelReason {
         Self("CHECKOUT_TIMEOUT".to_owned())
     }
 
+    /// Staff did not trust it.
+    pub fn review_rejected() -> Self {
+        Self("REVIEW_REJECTED".to_owned())
+    }
+
+    /// Staff gave up a checkout that got stuck.
+    pub fn compensated() -> Self {
+        Self("CHECKOUT_COMPENSATED".to_owned())
+    }
+
     /// Its stock was reserved for too long.
     pub fn reservation_expired() -> Self {
         Self("RESERVATION_EXPIRED".to_owned())
@@ -113,10 +129,7 @@ impl CancelReason {
 
     /// A reason that a neighbour gave, or `otherwise` when that is none.
     pub fn given(reason: &str, otherwise: &'static str) -> Self {
-        let upper_snake = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-        let usable =
-            !reason.is_empty() && reason.len() <= MAX_REASON_LEN && reason.bytes().all(upper_snake);
-        Self(if usable { reason } else { otherwise }.to_owned())
+        Self(if is_reason(reason) { reason } else { otherwise }.to_owned())
     }
 
     /// A reason that was stored.

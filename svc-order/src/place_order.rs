@@ -8,6 +8,7 @@ use crate::{
     address::Address,
     app::App,
     error::Error,
+    fraud::{Reason, Verdict},
     metrics,
     order::{
         Order, OrderId, PaymentToken, RequestKey,
@@ -34,6 +35,8 @@ pub struct PlaceOrder {
     pub payment_token: PaymentToken,
     /// What the customer believes it costs.
     pub expected_total: Option<Money>,
+    /// Where the account is at home: ISO 3166-1 alpha-2.
+    pub billing_country: Option<String>,
 }
 
 impl PlaceOrder {
@@ -47,13 +50,18 @@ impl PlaceOrder {
 ///
 /// # Errors
 /// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
-/// changed, a purchase limit is exceeded or the request id was used for
-/// something else, `Contended` when
-/// another request has just ordered the cart, `Unavailable` when svc-catalog is
-/// away.
+/// changed, a purchase limit is exceeded, a fraud screen refuses or the request
+/// id was used for something else, `Contended` when another request has just
+/// ordered the cart, `Unavailable` when svc-catalog is away.
 #[tracing::instrument(name = "order.place_order", skip_all)]
 pub async fn place_order(app: &App, caller: &Caller, command: PlaceOrder) -> Result<Order, Error> {
     let account = caller.account_id;
+    // A repeat is not put before the screens again.
+    if !app.fraud.is_off()
+        && let Some(first) = earlier(app, account, &command).await?
+    {
+        return Ok(first);
+    }
     match place(app, account, &command).await {
         Ok(order) => Ok(order),
         // This request may have been answered before, be it by a twin a moment
@@ -91,9 +99,10 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     };
     let order = Order::place(placement, &items, &offers, &app.rules, app.clock.now())?;
 
+    let doubts = doubts(app, command, &order).await?; // before it, too
     let limited = purchase::limited(&order, &offers);
     let order = Arc::new(order);
-    if !app.placing.write(&order, &limited).await? {
+    if !app.placing.write(&order, &limited, &doubts).await? {
         let mut db = app.db.writer().acquire().await.map_err(StoreError::from)?;
         return match orders::elder(&mut db, &order).await? {
             Elder::SameRequest(earlier) => same_request(earlier, command),
@@ -111,6 +120,16 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
         empty_cart(app, &order).await;
     }
     Ok(Arc::unwrap_or_clone(order))
+}
+
+/// Why the fraud screens doubt an order.
+async fn doubts(app: &App, command: &PlaceOrder, order: &Order) -> Result<Vec<Reason>, Error> {
+    let home = command.billing_country.as_deref();
+    match app.fraud.screen(order, home).await {
+        Verdict::Accept => Ok(Vec::new()),
+        Verdict::Review(reasons) => Ok(reasons),
+        Verdict::Refuse(_) => Err(Error::OrderRefused),
+    }
 }
 
 /// The first answer to this request, if there was one.

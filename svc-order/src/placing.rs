@@ -1,7 +1,8 @@
 //! Writes new orders. Those that come at the same moment share one transaction,
 //! and its one wait for the disk; each is announced within its own trace. An
 //! order of a product with a purchase limit has to wait for its account's turn,
-//! so it has a transaction of its own.
+//! and one that a fraud screen doubts is marked, so these have transactions of
+//! their own.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -17,9 +18,10 @@ use tracing::Span;
 
 use crate::{
     error::Error,
+    fraud::Reason,
     order::{Order, OrderId},
     purchase::{self, Limited},
-    store::orders,
+    store::{orders, reviews},
 };
 
 /// How many orders share a transaction, how many transactions there are at
@@ -61,21 +63,34 @@ impl Placing {
     /// # Errors
     /// `PURCHASE_LIMIT_EXCEEDED`, when the database is away, or when too many
     /// orders wait for it.
-    pub async fn write(&self, order: &Arc<Order>, limited: &[Limited]) -> Result<bool, Error> {
-        if !limited.is_empty() {
-            return self.write_limited(order, limited).await;
+    pub async fn write(
+        &self,
+        order: &Arc<Order>,
+        limited: &[Limited],
+        doubts: &[Reason],
+    ) -> Result<bool, Error> {
+        if !limited.is_empty() || !doubts.is_empty() {
+            return self.write_alone(order, limited, doubts).await;
         }
         let item = (Arc::clone(order), Span::current());
         Ok(self.together.submit(item).await??)
     }
 
-    async fn write_limited(&self, order: &Arc<Order>, limited: &[Limited]) -> Result<bool, Error> {
+    async fn write_alone(
+        &self,
+        order: &Arc<Order>,
+        limited: &[Limited],
+        doubts: &[Reason],
+    ) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
         let new = orders::insert_all(&mut tx, std::slice::from_ref(order)).await?;
         if new.is_empty() {
             return Ok(false);
         }
         purchase::claim(&mut tx, order, limited).await?;
+        if !doubts.is_empty() {
+            reviews::open(&mut tx, order, doubts).await?;
+        }
         outbox::put(&mut tx, &order.placed(), &self.clock).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(true)

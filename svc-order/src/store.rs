@@ -8,3 +8,5 @@ pub mod orders;
 pub mod purchases;
 pub mod refunds;
 pub mod returns;
+pub mod reviews;
+pub mod velocity;

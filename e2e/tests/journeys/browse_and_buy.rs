@@ -96,6 +96,7 @@ async fn buys(shop: &Shop, protocol: Protocol, backpack: &str) {
         shipping_address: Some(address()),
         payment_token: "tok_ok".to_owned(),
         expected_total: cart.total,
+        billing_country: String::new(),
     };
     let placed = customer.places(place).await.unwrap();
     assert_eq!(placed.status(), OrderStatus::Pending);

@@ -8,9 +8,15 @@ use svc_kit::{
 };
 
 use super::{parse_id, total};
-use crate::{app::App, notice::Notice, queue_notice::queue_notice};
+use crate::{
+    app::App,
+    delivery::Template,
+    notice::{Notice, event_key},
+    queue_notice::queue_notice,
+    store::deliveries,
+};
 
-/// Tells the customer.
+/// Tells the customer, unless it was called off since.
 #[derive(Debug, Clone)]
 pub struct OnOrderConfirmed {
     /// This service.
@@ -23,8 +29,15 @@ impl Consumer for OnOrderConfirmed {
 
     async fn handle(&self, tx: &mut PgConnection, event: Self::Event) -> Result<(), ConsumeError> {
         let account_id = AccountId(parse_id("account_id", &event.account_id)?);
+        let order_id = parse_id("order_id", &event.order_id)?;
+        // Word of the cancellation was faster; nobody wants to hear both the
+        // wrong way round.
+        let cancellation = event_key(Template::OrderCancelled, order_id);
+        if deliveries::is_told(&mut *tx, &cancellation).await? {
+            return Ok(());
+        }
         let notice = Notice::OrderConfirmed {
-            order_id: parse_id("order_id", &event.order_id)?,
+            order_id,
             items: event
                 .lines
                 .iter()

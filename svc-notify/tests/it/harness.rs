@@ -7,7 +7,9 @@ use std::{
 };
 
 use chrono::DateTime;
-use proto::souk::event::v1::{AccountRegistered, OrderCancelled, OrderConfirmed, OrderedLine};
+use proto::souk::event::v1::{
+    AccountRegistered, OrderCancelled, OrderConfirmed, OrderReturned, OrderShipped, OrderedLine,
+};
 use sqlx::PgPool;
 use svc_kit::{
     caller::Caller,
@@ -23,12 +25,15 @@ use svc_notify::{
     app::App,
     channel::Mailer,
     config::MailConfig,
-    consumers::{OnAccountRegistered, OnOrderCancelled, OnOrderConfirmed},
+    consumers::{
+        OnAccountRegistered, OnOrderCancelled, OnOrderConfirmed, OnOrderReturned, OnOrderShipped,
+    },
     delivery::Delivery,
     jobs::SendQueued,
     list_deliveries::list_deliveries,
 };
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// Longer than any pause between attempts, and than any lease.
 pub(crate) const LONG: Duration = Duration::from_hours(2);
@@ -136,6 +141,43 @@ impl Harness {
                 app: self.app.clone(),
             },
             who.cancelled.clone(),
+        )
+        .await
+    }
+
+    pub(crate) async fn shipped(&self, who: &Somebody) -> Result<Delivered, ConsumeError> {
+        let event = OrderShipped {
+            order_id: who.confirmed.order_id.clone(),
+            account_id: who.confirmed.account_id.clone(),
+            carrier: "DHL".to_owned(),
+            tracking_code: "00340434".to_owned(),
+        };
+        self.hear(
+            &OnOrderShipped {
+                app: self.app.clone(),
+            },
+            event,
+        )
+        .await
+    }
+
+    pub(crate) async fn returned(
+        &self,
+        who: &Somebody,
+        return_id: Uuid,
+    ) -> Result<Delivered, ConsumeError> {
+        let event = OrderReturned {
+            order_id: who.confirmed.order_id.clone(),
+            return_id: return_id.to_string(),
+            account_id: who.confirmed.account_id.clone(),
+            restocked: who.confirmed.lines.clone(),
+            refund: who.confirmed.total.clone(),
+        };
+        self.hear(
+            &OnOrderReturned {
+                app: self.app.clone(),
+            },
+            event,
         )
         .await
     }

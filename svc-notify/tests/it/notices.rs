@@ -114,6 +114,42 @@ async fn a_cancelled_order_is_explained(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_confirmation_that_comes_after_the_cancellation_is_not_told(pool: PgPool) {
+    let directory = directory();
+    let shop = Harness::with_files(pool, directory.path()).await;
+    let ana = shop.ana().await;
+    shop.cancelled(&ana).await.unwrap();
+    shop.confirmed(&ana).await.unwrap();
+    shop.drain().await;
+    let told: Vec<_> = shop
+        .deliveries(&ana)
+        .await
+        .iter()
+        .map(|d| d.template)
+        .collect();
+    assert_eq!(told, [Template::OrderCancelled, Template::Welcome]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_parcel_and_each_return_are_told_once(pool: PgPool) {
+    let directory = directory();
+    let shop = Harness::with_files(pool, directory.path()).await;
+    let ana = shop.ana().await;
+    for _ in 0..2 {
+        shop.confirmed(&ana).await.unwrap();
+        shop.shipped(&ana).await.unwrap();
+        shop.returned(&ana, Uuid::from_u128(1)).await.unwrap();
+        shop.returned(&ana, Uuid::from_u128(2)).await.unwrap();
+    }
+    shop.drain().await;
+    let mails = mails(directory.path());
+    let containing = |text: &str| mails.iter().filter(|mail| mail.1.contains(text)).count();
+    assert_eq!(mails.len(), 5);
+    assert_eq!(containing("Tracking code 00340434"), 1);
+    assert_eq!(containing("EUR 42.00 are on their way back"), 2);
+}
+
+#[sqlx::test(migrations = false)]
 async fn an_event_that_makes_no_sense_is_refused(pool: PgPool) {
     let directory = directory();
     let shop = Harness::with_files(pool, directory.path()).await;

@@ -3,6 +3,8 @@
 
 mod staff;
 
+pub(super) use staff::{for_staff, review};
+
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use proto::souk::{
@@ -73,6 +75,7 @@ impl TryFrom<pb::PlaceOrderRequest> for PlaceOrder {
                 .as_ref()
                 .map(expected_total)
                 .transpose()?,
+            billing_country: billing_country(request.billing_country)?,
         })
     }
 }
@@ -100,6 +103,19 @@ fn item(item: &pb::OrderItem) -> Result<Item, Invalid> {
 
 fn expected_total(wire: &WireMoney) -> Result<Money, Invalid> {
     amount("expected_total", wire)
+}
+
+fn billing_country(code: String) -> Result<Option<String>, Invalid> {
+    if code.is_empty() {
+        return Ok(None);
+    }
+    if code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(Invalid::new(
+            "billing_country",
+            "must be two upper-case letters of ISO 3166-1",
+        ));
+    }
+    Ok(Some(code))
 }
 
 fn amount(field: &str, wire: &WireMoney) -> Result<Money, Invalid> {
@@ -166,6 +182,7 @@ impl From<Order> for pb::Order {
             shipping_address: Some(wire_address(order.shipping_address)),
             refunded: order.refunded,
             refunded_total: Some(order.refunded_total.into()),
+            review_state: pb::ReviewState::Unspecified.into(),
             carrier,
             tracking_code,
             create_time: Some(timestamp(order.created_at)),
@@ -240,6 +257,7 @@ mod tests {
             }),
             payment_token: "tok_ok".to_owned(),
             expected_total: None,
+            billing_country: String::new(),
         }
     }
 
@@ -290,6 +308,10 @@ mod tests {
         assert_eq!(refused(|r| r.items[0].quantity = 0), "items.quantity");
         assert_eq!(refused(|r| r.items[0].quantity = 1000), "items.quantity");
         assert_eq!(refused(|r| r.shipping_address = None), "shipping_address");
+        assert_eq!(
+            refused(|r| r.billing_country = "gb".to_owned()),
+            "billing_country"
+        );
         assert_eq!(refused(|r| r.payment_token.clear()), "payment_token");
         assert_eq!(
             refused(|r| r.payment_token = "x".repeat(201)),

@@ -2,6 +2,7 @@
 //! it announces again is ignored by whoever heard it: reservations are made
 //! once for each order, charges once for each payment.
 
+use chrono::{DateTime, Utc};
 use svc_kit::{
     error::StoreError,
     job::{Job, Progress},
@@ -9,10 +10,11 @@ use svc_kit::{
 };
 
 use crate::{
+    announce_checkout::announce_checkout,
     app::App,
     error::Error,
     metrics,
-    order::{OrderId, Status, lifecycle::Overdue},
+    order::{OrderId, lifecycle::Overdue},
     store::orders,
 };
 
@@ -30,6 +32,11 @@ impl ResumeCheckouts {
         Self { app: app.clone() }
     }
 
+    /// The time by the reconciler's clock, which a drill may set wrong.
+    fn now(&self) -> DateTime<Utc> {
+        self.app.clock.now() + self.app.rules.clock_offset
+    }
+
     async fn resume(&self, id: OrderId) -> Result<(), Error> {
         let app = &self.app;
         let mut tx = app.db.begin().await?;
@@ -37,18 +44,10 @@ impl ResumeCheckouts {
         let Some(mut order) = orders::try_lock(&mut tx, id).await? else {
             return Ok(());
         };
-        let outcome = match order.overdue(&app.rules, app.clock.now()) {
+        let outcome = match order.overdue(&app.rules, self.now()) {
             Overdue::NotYet => return Ok(()),
             Overdue::AnnounceAgain => {
-                orders::postpone(&mut tx, &order).await?;
-                if order.status == Status::Pending {
-                    outbox::put(&mut tx, &order.placed(), &app.clock).await?;
-                } else {
-                    let requested = order.payment_requested();
-                    let requested =
-                        requested.ok_or(Error::Impossible("a reserved order has no payment"))?;
-                    outbox::put(&mut tx, &requested, &app.clock).await?;
-                }
+                announce_checkout(&mut tx, &order, &app.clock).await?;
                 "announced"
             }
             Overdue::TimedOut => {
@@ -83,16 +82,17 @@ impl Job for ResumeCheckouts {
     async fn step(&self) -> anyhow::Result<Progress> {
         let app = &self.app;
         let mut db = app.db.writer().acquire().await?;
-        let due = orders::due(&mut db, app.clock.now(), BATCH).await?;
+        let due = orders::due(&mut db, self.now(), BATCH).await?;
         drop(db);
         for id in &due {
             if let Err(error) = self.resume(*id).await {
                 // One order that cannot be read must not hold up the others.
                 metrics::RESUMED.with_label_values(&["failed"]).inc();
-                tracing::error!(order_id = %id, error = svc_kit::error::chain(&error), "checkout not resumed");
+                let error = svc_kit::error::chain(&error);
+                tracing::error!(order_id = %id, error, "checkout not resumed");
+                let until = self.now() + app.rules.announce_ceiling;
                 let mut db = app.db.writer().acquire().await?;
-                orders::set_aside(&mut db, *id, app.clock.now() + app.rules.announce_ceiling)
-                    .await?;
+                orders::set_aside(&mut db, *id, until, &error).await?;
             }
         }
         self.measure().await?;

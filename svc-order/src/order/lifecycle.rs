@@ -254,10 +254,17 @@ impl Order {
 
     /// Calls the order off for its customer.
     pub fn cancelled_by_customer(&mut self, now: DateTime<Utc>) -> CalledOff {
+        self.cancelled_before_shipping(CancelReason::customer(), now)
+    }
+
+    /// Calls the order off by the will of staff.
+    pub fn cancelled_by_staff(&mut self, reason: CancelReason, now: DateTime<Utc>) -> CalledOff {
+        self.cancelled_before_shipping(reason, now)
+    }
+
+    fn cancelled_before_shipping(&mut self, reason: CancelReason, now: DateTime<Utc>) -> CalledOff {
         match self.status {
-            Status::Pending | Status::Reserved | Status::Confirmed => {
-                self.call_off(CancelReason::customer(), now)
-            }
+            Status::Pending | Status::Reserved | Status::Confirmed => self.call_off(reason, now),
             Status::Cancelled => CalledOff::Already,
             Status::Shipped | Status::Delivered => CalledOff::Impossible,
         }
@@ -303,9 +310,14 @@ impl Order {
             let _ = self.call_off(CancelReason::timeout(), now);
             return Overdue::TimedOut;
         }
+        self.announced_again(rules, now);
+        Overdue::AnnounceAgain
+    }
+
+    /// Notes that the present step of an unfinished order is announced again.
+    pub fn announced_again(&mut self, rules: &CheckoutRules, now: DateTime<Utc>) {
         self.announcements = self.announcements.saturating_add(1);
         self.next_check_at = rules.next_check(self.created_at, now, self.announcements);
-        Overdue::AnnounceAgain
     }
 
     fn call_off(&mut self, reason: CancelReason, now: DateTime<Utc>) -> CalledOff {

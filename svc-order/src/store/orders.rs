@@ -1,7 +1,7 @@
 //! The tables `orders`, `order_lines` and `order_changes`. Each change of an
 //! order is told on [`CHANNEL`] when its transaction commits.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use self::row::{LineRow, Row};
 use crate::{
     cart::CartState,
+    list_stuck_checkouts::StuckCheckout,
     order::{CancelReason, Order, OrderId, PaymentToken},
 };
 
@@ -246,7 +247,42 @@ pub async fn list(
     .fetch_all(&mut *db)
     .await?;
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let mut lines = lines(db, account.0, &ids).await?;
+    let lines = lines(db, account.0, &ids).await?;
+    whole(rows, lines)
+}
+
+/// Some orders, in no order.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn find_all(
+    db: &mut PgConnection,
+    names: &[(AccountId, OrderId)],
+) -> Result<Vec<Order>, StoreError> {
+    let (accounts, ids): (Vec<Uuid>, Vec<Uuid>) =
+        names.iter().map(|(account, id)| (account.0, id.0)).unzip();
+    let rows = select_orders!(
+        "WHERE account_id = ANY($1) AND id = ANY($2)",
+        &accounts,
+        &ids
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let lines = sqlx::query_as!(
+        LineRow,
+        "SELECT order_id, product_id, title, quantity, unit_price_minor, returned_quantity
+         FROM order_lines
+         WHERE account_id = ANY($1) AND order_id = ANY($2) ORDER BY order_id, position",
+        &accounts,
+        &ids
+    )
+    .fetch_all(db)
+    .await?;
+    whole(rows, lines)
+}
+
+/// Rows, each with its own lines.
+fn whole(rows: Vec<Row>, mut lines: Vec<LineRow>) -> Result<Vec<Order>, StoreError> {
     rows.into_iter()
         .map(|row| {
             let own = lines
@@ -324,13 +360,15 @@ pub async fn save_returned(tx: &mut PgConnection, order: &Order) -> Result<(), S
     Ok(())
 }
 
-/// Writes when the reconciler looks at an order next; customers see no change.
+/// Writes when the reconciler looks at an order next, and that nothing keeps it
+/// from being resumed; customers see no change.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn postpone(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE orders SET announcements = $3, next_check_at = $4 WHERE account_id = $1 AND id = $2",
+        "UPDATE orders SET announcements = $3, next_check_at = $4, last_error = NULL
+         WHERE account_id = $1 AND id = $2",
         order.account_id.0,
         order.id.0,
         row::announcements(order),
@@ -341,7 +379,11 @@ pub async fn postpone(tx: &mut PgConnection, order: &Order) -> Result<(), StoreE
     Ok(())
 }
 
-/// Puts an order that could not be dealt with at the end of the queue.
+/// The longest error that is kept, in characters.
+const MAX_ERROR_CHARS: usize = 500;
+
+/// Puts an order that could not be dealt with at the end of the queue, and
+/// keeps why; no personal data.
 ///
 /// # Errors
 /// When the database is away.
@@ -349,11 +391,14 @@ pub async fn set_aside(
     db: &mut PgConnection,
     id: OrderId,
     until: DateTime<Utc>,
+    error: &str,
 ) -> Result<(), StoreError> {
+    let error: String = error.chars().take(MAX_ERROR_CHARS).collect();
     sqlx::query!(
-        "UPDATE orders SET next_check_at = $2 WHERE id = $1",
+        "UPDATE orders SET next_check_at = $2, last_error = $3 WHERE id = $1",
         id.0,
-        until
+        until,
+        error,
     )
     .execute(db)
     .await?;
@@ -379,6 +424,45 @@ pub async fn due(
     .fetch_all(db)
     .await?;
     Ok(ids.into_iter().map(OrderId).collect())
+}
+
+/// Unfinished orders that are old enough, after one of them, oldest first.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn stuck(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    min_age: Duration,
+    after: Option<OrderId>,
+    limit: u32,
+) -> Result<Vec<StuckCheckout>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT account_id, id, status, created_at, announcements, next_check_at, last_error
+         FROM orders
+         WHERE status IN ('pending', 'reserved') AND created_at <= $1
+           AND ($2::uuid IS NULL OR id > $2)
+         ORDER BY id LIMIT $3",
+        now - min_age,
+        after.map(|id| id.0),
+        i64::from(limit),
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StuckCheckout {
+                order_id: OrderId(row.id),
+                account_id: AccountId(row.account_id),
+                status: row.status.parse().map_err(row::corrupt)?,
+                created_at: row.created_at,
+                age: (now - row.created_at).to_std().unwrap_or_default(),
+                announcements: row.announcements,
+                next_check_at: row.next_check_at,
+                last_error: row.last_error,
+            })
+        })
+        .collect()
 }
 
 /// How many orders are unfinished.

@@ -63,6 +63,7 @@ fn place(product_id: &str) -> pb::PlaceOrderRequest {
             units: 126,
             nanos: 0,
         }),
+        billing_country: String::new(),
     }
 }
 

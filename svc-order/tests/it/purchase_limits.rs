@@ -10,7 +10,7 @@ use crate::support::{PLACED, Shop, at_once, eur, kind, order_of, order_of_cart, 
 
 /// A product of which an account may buy so many.
 fn limited(shop: &Shop, limit: i32) -> ProductId {
-    let console = shop.catalog.sell("Console", eur(499_00));
+    let console = shop.catalog.sell("Console", eur(49_900));
     shop.catalog.set_purchase_limit(console, limit);
     console
 }
@@ -94,7 +94,7 @@ async fn a_cancelled_order_gives_its_part_back_once(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn what_was_bought_before_there_was_a_limit_counts(pool: PgPool) {
     let shop = Shop::new(pool).await;
-    let console = shop.catalog.sell("Console", eur(499_00));
+    let console = shop.catalog.sell("Console", eur(49_900));
     shop.place(order_of(&[(console, 4)])).await.unwrap();
     shop.catalog.set_purchase_limit(console, 5);
     let error = shop.place(order_of(&[(console, 2)])).await.unwrap_err();

@@ -194,7 +194,7 @@ async fn of_many_at_once_only_as_many_come_back_as_were_bought(pool: PgPool) {
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
     let now = shop.reload(order.id).await;
-    assert_eq!((now.lines[0].returned, now.owed), (3, eur(126_00)));
+    assert_eq!((now.lines[0].returned, now.owed), (3, eur(12_600)));
 }
 
 #[sqlx::test(migrations = false)]
@@ -202,7 +202,7 @@ async fn no_more_goes_back_than_was_paid(pool: PgPool) {
     let shop = Shop::new(pool).await;
     let (order, tent, _) = shop.given_shipped_camp().await;
     // Staff gave something back already, and a return promised more.
-    shop.refunded(refunded_part(&order, 100_00)).await.unwrap();
+    shop.refunded(refunded_part(&order, 10_000)).await.unwrap();
     let one = [item(tent, 1, true)];
     take(&shop, back(order.id, &one, Some(eur(30_00))))
         .await
@@ -243,7 +243,7 @@ async fn a_return_is_refunded_as_far_as_staff_left_something(pool: PgPool) {
         .await
         .unwrap();
     // Whoever pays did not wait for the promise.
-    shop.refunded(refunded_part(&order, 135_00)).await.unwrap();
+    shop.refunded(refunded_part(&order, 13_500)).await.unwrap();
     let now = shop.reload(order.id).await;
     assert!(now.refunded);
     assert_eq!(now.owed, eur(0));

@@ -301,6 +301,7 @@ pub(crate) fn order_of(items: &[(ProductId, i32)]) -> PlaceOrder {
         shipping_address: address(),
         payment_token: PaymentToken::stored("tok_ok".to_owned()),
         expected_total: None,
+        billing_country: None,
     }
 }
 
