@@ -212,7 +212,7 @@ mod tests {
         assert!(all.is_sorted_by_key(|arrival| arrival.at));
         assert!(
             all.iter()
-                .all(|arrival| arrival.at < Duration::from_secs(60))
+                .all(|arrival| arrival.at < Duration::from_mins(1))
         );
     }
 

@@ -126,16 +126,15 @@ impl Customer {
         let refresh_token = self.session().tokens.refresh_token.clone();
         let refreshed =
             calls::within(client.refresh_tokens(RefreshTokensRequest { refresh_token })).await;
-        let tokens = match refreshed {
-            Ok(answer) => answer.tokens,
+        let tokens = if let Ok(answer) = refreshed {
+            answer.tokens
+        } else {
             // A refresh token works once, and Redis may have forgotten it.
-            Err(_) => {
-                let request = LogInRequest {
-                    email: self.email.clone(),
-                    password: PASSWORD.to_owned(),
-                };
-                calls::within(client.log_in(request)).await?.tokens
-            }
+            let request = LogInRequest {
+                email: self.email.clone(),
+                password: PASSWORD.to_owned(),
+            };
+            calls::within(client.log_in(request)).await?.tokens
         };
         *self.session() = Session::of(tokens)?;
         Ok(())
