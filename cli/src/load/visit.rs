@@ -151,6 +151,7 @@ fn request(floor: &Floor, wish: &Wish, of_cart: bool) -> PlaceOrderRequest {
         expected_total: usd
             .filter(|_| !of_cart)
             .map(|usd| Money::new(usd, total).into()),
+        ..PlaceOrderRequest::default()
     }
 }
 

@@ -375,6 +375,11 @@ impl OrderService for Play {
         ship_order(ShipOrderRequest) -> Order;
         deliver_order(DeliverOrderRequest) -> Order;
         return_order(ReturnOrderRequest) -> OrderReturn;
+        list_reviews(ListReviewsRequest) -> ListReviewsResponse;
+        decide_review(DecideReviewRequest) -> OrderReview;
+        list_stuck_checkouts(ListStuckCheckoutsRequest) -> ListStuckCheckoutsResponse;
+        retry_checkout(RetryCheckoutRequest) -> Order;
+        compensate_checkout(CompensateCheckoutRequest) -> Order;
         list_audit_records(ListAuditRecordsRequest) -> ListAuditRecordsResponse;
     }
 }
