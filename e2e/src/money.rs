@@ -19,9 +19,18 @@ pub fn sum(balances: &[LedgerBalance]) -> i128 {
 
 /// What lies at the payment providers.
 pub fn cash(balances: &[LedgerBalance]) -> i128 {
+    of(balances, "cash_at_provider")
+}
+
+/// What customers have paid and not got back, whatever the providers kept.
+pub fn paid(balances: &[LedgerBalance]) -> i128 {
+    -of(balances, "revenue") - of(balances, "refunds")
+}
+
+fn of(balances: &[LedgerBalance], account: &str) -> i128 {
     balances
         .iter()
-        .filter(|entry| entry.account == "cash_at_provider")
+        .filter(|entry| entry.account == account)
         .map(|entry| nanos(entry.balance.as_ref()))
         .sum()
 }

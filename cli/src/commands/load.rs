@@ -127,6 +127,8 @@ impl Load {
             customers: usize::try_from(self.customers)?,
             products: usize::try_from(self.products)?,
             settle_within: std::time::Duration::from_secs(self.settle_within),
+            binaries: None,
+            env: Vec::new(),
             show: Show::Progress,
         })
     }

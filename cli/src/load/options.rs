@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::faults::Fault;
 use super::view::Show;
+use crate::stack::Process;
 
 /// What a load is started with.
 #[derive(Debug, Clone)]
@@ -29,6 +30,10 @@ pub struct Options {
     pub products: usize,
     /// How long the shop may take to come to rest afterwards.
     pub settle_within: Duration,
+    /// The folder of the services' binaries; without it, where they are built.
+    pub binaries: Option<PathBuf>,
+    /// More environment, for all of ours or for one.
+    pub env: Vec<(Option<Process>, String, String)>,
     /// Who watches.
     pub show: Show,
 }
@@ -55,6 +60,8 @@ impl Options {
             customers: 8,
             products: 20,
             settle_within: Self::SETTLE_WITHIN,
+            binaries: None,
+            env: Vec::new(),
             show: Show::Nothing,
         }
     }

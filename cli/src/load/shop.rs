@@ -53,6 +53,8 @@ impl Shop {
         view.say(&format!("a shop opens in {}", options.dir.display()));
         let stack = StackOptions {
             durable: options.durable,
+            binaries: options.binaries.clone(),
+            extra_env: options.env.clone(),
             ..StackOptions::for_tests(&options.dir)
         };
         let stack = Stack::start(without_limits(stack)).await?;

@@ -13,7 +13,7 @@ use proto::souk::{
 };
 
 /// What the sandbox keeps of 42.50, in billionths.
-const FEE: i128 = 840_000_000;
+const FEE: i128 = 850_000_000;
 
 #[test]
 fn a_confirmed_order_that_is_cancelled_is_refunded_and_the_books_balance() {

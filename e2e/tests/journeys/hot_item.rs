@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     journey,
-    money::{cash, nanos, sum},
+    money::{nanos, paid, sum},
     person::{Person, order_of},
     shop::Shop,
     wait,
@@ -67,13 +67,13 @@ fn of_two_hundred_customers_exactly_as_many_as_there_are_pieces_get_one() {
                 got_one += 1;
                 let payment = payment.expect("a payment");
                 assert_eq!(payment.status(), PaymentStatus::Captured);
-                assert_eq!(cash(&ledger), nanos(order.total.as_ref()), "charged once");
+                assert_eq!(paid(&ledger), nanos(order.total.as_ref()), "charged once");
             } else {
                 told += 1;
                 assert_eq!(order.cancel_reason, "STOCK_INSUFFICIENT");
                 let refusal = payment.expect_err("nobody else is charged");
                 assert_eq!(refusal.code(), Code::NotFound);
-                assert_eq!(cash(&ledger), 0);
+                assert_eq!(paid(&ledger), 0);
             }
         }
         assert_eq!((got_one, told), (PIECES, CUSTOMERS - PIECES));
@@ -86,7 +86,7 @@ fn of_two_hundred_customers_exactly_as_many_as_there_are_pieces_get_one() {
         let all = staff.ledger("").await;
         assert_eq!(sum(&all), 0);
         let price = nanos(product.price.as_ref());
-        assert_eq!(cash(&all), price * i128::from(stock), "ten are paid");
+        assert_eq!(paid(&all), price * i128::from(stock), "ten are paid");
     });
 }
 

@@ -1,7 +1,8 @@
 //! Customers who order at their times while everything is killed, and the
 //! books afterwards.
 
-use e2e::journey;
+use e2e::{journey, wait::PATIENCE};
+use souk::load::Report;
 use souk::load::faults::Fault;
 use souk::load::{self, Options};
 use souk::stack::Process;
@@ -28,5 +29,41 @@ fn the_books_balance_after_every_service_and_the_edge_were_killed_under_load() {
         assert!(sold > 100, "{report}");
         assert!(report.requests.answered > 150, "{report}");
         assert_eq!(report.shed, 0, "{report}");
+    });
+}
+
+/// A load of processes with faults, which are switched on in one or in all.
+async fn judged(whose: Option<Process>, faults: &[(&str, &str)]) -> Report {
+    let dir = tempfile::tempdir().unwrap();
+    let env = |(name, value): &(&str, &str)| (whose, (*name).to_owned(), (*value).to_owned());
+    let options = Options {
+        binaries: Some(souk::checkout::faulty_binaries().unwrap()),
+        env: faults.iter().map(env).collect(),
+        settle_within: PATIENCE,
+        ..Options::for_tests(dir.path())
+    };
+    load::run(&options).await.unwrap()
+}
+
+#[test]
+fn the_judge_sees_who_forgets_what_was_handled_and_not_who_hears_it_twice() {
+    journey(async {
+        let twice = ("SOUK_FAULT_REDELIVER", "2");
+        let report = judged(None, &[twice]).await;
+        assert!(report.holds(), "{report}");
+
+        let report = judged(None, &[twice, ("SOUK_FAULT_SKIP_INBOX", "1")]).await;
+        let finding = report.finding("claimed-once").unwrap();
+        assert!(!finding.holds(), "{report}");
+        assert!(!report.holds());
+    });
+}
+
+#[test]
+fn the_judge_sees_who_loses_events() {
+    journey(async {
+        let report = judged(Some(Process::Order), &[("SOUK_FAULT_LOSE", "7")]).await;
+        let finding = report.finding("announced").unwrap();
+        assert!(!finding.holds(), "{report}");
     });
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use e2e::{
-    money::{cash, nanos, sum},
+    money::{nanos, paid, sum},
     person::{Person, order_of},
     shop::Shop,
     wait,
@@ -161,7 +161,7 @@ impl<'a> Cast<'a> {
         assert_eq!(sum(&ledger), 0, "{ledger:?}");
         let kept = i128::from(entries.captures - entries.refunds);
         assert_eq!(
-            cash(&ledger),
+            paid(&ledger),
             kept * nanos(order.total.as_ref()),
             "{ledger:?}"
         );
