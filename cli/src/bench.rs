@@ -84,5 +84,5 @@ pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<F
         backlogs.push((many, hot));
     }
     shop.close().await;
-    Ok(Figures::new(rows, paced, backlogs))
+    Ok(Figures::new(rows, paced, &backlogs))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::{
-    PgPool, Postgres, Transaction,
+    Connection as _, PgPool, Postgres, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -18,6 +18,10 @@ const SESSION_LIMITS: [(&str, &str); 3] = [
     ("lock_timeout", "15000"),
     ("idle_in_transaction_session_timeout", "60000"),
 ];
+
+/// How long a connection may have been idle that is used without a look whether
+/// it still lives.
+const TRUST_IDLE: Duration = Duration::from_millis(500);
 
 /// Where the database is and how much of it is used.
 #[derive(Debug, Clone, clap::Args)]
@@ -121,6 +125,17 @@ async fn pool(config: &DbConfig, url: &Secret) -> anyhow::Result<PgPool> {
     PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        // A round trip for each use of a connection would be too much; one that
+        // nobody used for a while may be dead without our knowing.
+        .test_before_acquire(false)
+        .before_acquire(|connection, seen| {
+            Box::pin(async move {
+                if seen.idle_for > TRUST_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options)
         .await
         .context("the database cannot be reached")

@@ -122,7 +122,7 @@ impl Paced {
 }
 
 impl Figures {
-    pub(super) fn new(rows: Vec<Row>, paced: Paced, backlogs: Vec<(f64, f64)>) -> Self {
+    pub(super) fn new(rows: Vec<Row>, paced: Paced, backlogs: &[(f64, f64)]) -> Self {
         let each = |figure: fn(&(f64, f64)) -> f64| median(backlogs.iter().map(figure).collect());
         Self {
             rows,
