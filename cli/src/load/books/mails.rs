@@ -9,9 +9,12 @@ use super::snapshot::{Delivery, Snapshot};
 
 /// What tells of a confirmed order.
 const CONFIRMATION: &str = "order_confirmed";
+/// What tells of a cancelled order.
+const CANCELLATION: &str = "order_cancelled";
 
 /// One confirmation for each order that was ever confirmed, and none for
-/// others.
+/// others. Who is told of the cancellation first is not told any more that the
+/// order was confirmed.
 pub(super) fn confirmations(snapshot: &Snapshot) -> Finding {
     let mut finding = Finding::new("confirmations", "one confirmation for each confirmed order");
     let mut by_order: BTreeMap<Option<Uuid>, Vec<&Delivery>> = BTreeMap::new();
@@ -25,11 +28,18 @@ pub(super) fn confirmations(snapshot: &Snapshot) -> Finding {
             .or_default()
             .push(delivery);
     }
+    let cancelled: BTreeSet<Uuid> = snapshot
+        .deliveries
+        .iter()
+        .filter(|delivery| delivery.template == CANCELLATION)
+        .filter_map(|delivery| delivery.order_id)
+        .collect();
     for order in &snapshot.orders {
         finding.looked_at(1);
         let told = by_order.remove(&Some(order.id)).unwrap_or_default();
         let expected = usize::from(order.confirmed_at.is_some());
-        finding.demand(told.len() == expected, || {
+        let overtaken = told.is_empty() && cancelled.contains(&order.id);
+        finding.demand(told.len() == expected || overtaken, || {
             format!(
                 "order {}: {} confirmations, not {expected}",
                 order.id,
