@@ -56,12 +56,9 @@ fn is_request_line(line: &[u8]) -> bool {
     else {
         return false;
     };
+    let is_visible = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_graphic);
     // A fragment is never sent (RFC 9110, section 4.2.5).
-    let in_target = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
-    is_token(method)
-        && !target.is_empty()
-        && target.iter().all(in_target)
-        && version.starts_with(b"HTTP/")
+    is_token(method) && is_visible(target) && !target.contains(&b'#') && is_visible(version)
 }
 
 /// What the headers so far say about the body.
@@ -153,6 +150,7 @@ mod tests {
             "GET  / HTTP/1.1\r\n\r\n",
             "GET /  HTTP/1.1\r\n\r\n",
             "GET / a HTTP/1.1\r\n\r\n",
+            "GET / HTTP/\r1.1\r\n\r\n",
             "GET /#a HTTP/1.1\r\n\r\n",
             "G(T / HTTP/1.1\r\n\r\n",
             "GET\t/ HTTP/1.1\r\n\r\n",
