@@ -49,6 +49,7 @@ impl App {
             limits: Limits::new(&config.limits),
             cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
             trusted_proxies: config.trusted_proxies.clone(),
+            patience: config.patience.clone(),
             upstreams: upstreams.clone(),
             read_through: ReadThrough::new(
                 Arc::clone(&cache),

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
-use crate::{address::Network, limit::LimitConfig, upstream::UpstreamConfig};
+use crate::{address::Network, connection::Patience, limit::LimitConfig, upstream::UpstreamConfig};
 
 /// The edge proxy of Souk.
 #[derive(Debug, Clone, Parser)]
@@ -48,6 +48,17 @@ pub struct Config {
     /// Connections at once; more are closed.
     #[arg(long, env = "SOUK_EDGE_MAX_CONNECTIONS", default_value_t = 20_000)]
     pub max_connections: usize,
+    /// Connections at once from one address, or /64 of IPv6; more are closed.
+    /// Trusted proxies may have all.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 10_000
+    )]
+    pub max_connections_per_address: usize,
+    /// How long callers may take.
+    #[command(flatten)]
+    pub patience: Patience,
     /// How long a call may take whose method states no timeout.
     #[arg(long, env = "SOUK_EDGE_DEFAULT_TIMEOUT_MS", default_value_t = 10_000)]
     pub default_timeout_ms: u64,

@@ -75,6 +75,14 @@ static REVOKED_SESSIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
+static REVOCATION_DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "edge_revocation_delay_seconds",
+        "Time from the end of a session to the refusal of its tokens here.",
+        &[],
+    )
+});
+
 /// A request was answered.
 pub fn answered(method: &str, status: u16, grpc_status: Option<i32>, cache: &str, took: Duration) {
     let grpc_status = grpc_status.map(|code| code.to_string()).unwrap_or_default();
@@ -128,6 +136,13 @@ pub fn revoked_sessions(count: u64) {
     REVOKED_SESSIONS
         .with_label_values::<&str>(&[])
         .set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+/// A session ended so long ago, and its tokens are refused from now on.
+pub fn revoked(after: Duration) {
+    REVOCATION_DELAY
+        .with_label_values::<&str>(&[])
+        .observe(after.as_secs_f64());
 }
 
 /// Counts for as long as it lives.

@@ -21,10 +21,11 @@ use crate::{
     address::{self, Network},
     answer,
     bounds::Bounds,
+    connection::{Conduct, Patience},
     context::{Context, InFlight},
     cors::{self, Cors},
     deadline::{self, Deadline},
-    failure,
+    failure, framing,
     guard::Guard,
     headers,
     limit::Limits,
@@ -37,10 +38,6 @@ use crate::{
     upstream::Upstreams,
 };
 
-/// How long a caller may take to read the next part of an answer.
-const DOWNSTREAM_WRITE_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a caller of HTTP/1 may take to send the next part of a request.
-const DOWNSTREAM_READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the rest of a refused request is read, so that its connection can
 /// be used again.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,6 +55,8 @@ pub struct Edge {
     pub cors: Cors,
     /// Proxies before us that are believed.
     pub trusted_proxies: Vec<Network>,
+    /// How long callers may take.
+    pub patience: Patience,
     /// Where the services are.
     pub upstreams: Upstreams,
     /// Answers from the cache.
@@ -142,6 +141,17 @@ fn break_with(context: &mut Context, refusal: Refusal) -> Result<()> {
     Err(Error::new_down(ErrorType::HTTPStatus(status)))
 }
 
+/// Whether a request can be looked at at all.
+fn check(session: &Session) -> Result<(), Refusal> {
+    headers::check(session.req_header())?;
+    match session.as_downstream().as_http1() {
+        Some(http1) if !framing::is_unambiguous(&http1.get_headers_raw_bytes()) => {
+            Err(Refusal::RequestMalformed)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The address at the other end of the connection.
 fn peer(session: &Session) -> IpAddr {
     session
@@ -159,16 +169,19 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        session.set_read_timeout(Some(DOWNSTREAM_READ_TIMEOUT));
-        session.set_write_timeout(Some(DOWNSTREAM_WRITE_TIMEOUT));
+        if let Some(conduct) = Conduct::of(session.digest()) {
+            conduct.request_came();
+        }
+        session.set_read_timeout(Some(self.patience.read()));
+        session.set_write_timeout(Some(self.patience.write()));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         self.read(session, context);
 
-        let request = session.req_header();
-        if let Err(refusal) = headers::check(request) {
+        if let Err(refusal) = check(session) {
             answer::refuse(session, context, refusal).await?;
             return Ok(true);
         }
+        let request = session.req_header();
         if cors::is_preflight(&request.method, &request.headers) {
             answer::preflight(session, context).await?;
             return Ok(true);
@@ -352,8 +365,23 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if session.is_http2()
+            && let Some(conduct) = Conduct::of(session.digest())
+        {
+            if error.is_some_and(is_caller_s) {
+                conduct.abandoned();
+            } else {
+                conduct.answered();
+            }
+        }
         access_log::write(session, context, error);
     }
+}
+
+/// Whether the caller broke off, rather than was refused.
+fn is_caller_s(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Downstream
+        && !matches!(error.etype(), ErrorType::HTTPStatus(_))
 }
 
 /// Whether a service that was asked for plain HTTP says that there is none:

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use pingora::{Result, proxy::Session};
+use tokio::time::Instant;
 use tonic::Code;
 
 use crate::{
@@ -237,9 +238,11 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
     }
     session.enable_retry_buffering();
     let mut body = BytesMut::new();
+    // For all of it: who sends a byte now and then does not send it.
+    let until = Instant::now() + QUESTION_TIMEOUT;
     loop {
         let chunk = session.read_request_body();
-        match tokio::time::timeout(QUESTION_TIMEOUT, chunk).await {
+        match tokio::time::timeout_at(until, chunk).await {
             Err(_) => return Ok(Err(Refusal::BodyTimeout)),
             Ok(chunk) => match chunk? {
                 Some(chunk) => body.extend_from_slice(&chunk),

@@ -36,6 +36,9 @@ pub enum Refusal {
     /// A host that is none, and the like.
     #[error("the request is malformed")]
     RequestMalformed,
+    /// The path and query are over the limit.
+    #[error("the request's target is too long")]
+    TargetTooLong,
     /// Too many headers, or too long.
     #[error("the request's headers are too large")]
     HeadersTooLarge,
@@ -100,6 +103,7 @@ impl Refusal {
             Self::HttpVersionUnsupported => "HTTP_VERSION_UNSUPPORTED",
             Self::HostMissing => "HOST_MISSING",
             Self::RequestMalformed => "REQUEST_MALFORMED",
+            Self::TargetTooLong => "TARGET_TOO_LONG",
             Self::HeadersTooLarge => "HEADERS_TOO_LARGE",
             Self::BodyTooLarge => "BODY_TOO_LARGE",
             Self::BodyMalformed => "BODY_MALFORMED",
@@ -132,6 +136,7 @@ impl Refusal {
             | Self::RequestMalformed
             | Self::BodyMalformed
             | Self::MessageMalformed => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
+            Self::TargetTooLong => (Code::ResourceExhausted, StatusCode::URI_TOO_LONG),
             Self::HeadersTooLarge => (
                 Code::ResourceExhausted,
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -173,6 +178,20 @@ impl Refusal {
             Self::UpstreamUnavailable | Self::KeysUnavailable => Some(RETRY_AFTER),
             _ => None,
         }
+    }
+
+    /// Whether nothing that comes after on the connection can be trusted: we
+    /// may have read the request otherwise than its sender meant it.
+    pub fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::HostMissing
+                | Self::RequestMalformed
+                | Self::TargetTooLong
+                | Self::HeadersTooLarge
+                | Self::BodyMalformed
+                | Self::BodyTimeout
+        )
     }
 
     /// The methods of an `allow` header.

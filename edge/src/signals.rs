@@ -61,7 +61,14 @@ impl Signals {
         loop {
             tokio::select! {
                 () = shutdown.stopped() => return,
-                Some(message) = sessions.next() => self.hear(&message),
+                Some(message) = sessions.next() => {
+                    self.hear(&message);
+                    if message.time >= now && message.decode::<SessionRevoked>().is_some() {
+                        // What was over before we began says nothing of us.
+                        let delay = self.clock.now() - message.happened;
+                        metrics::revoked(delay.to_std().unwrap_or_default());
+                    }
+                }
                 Some(message) = changes.next() => self.hear(&message),
                 _ = look.tick() => {
                     hearing.look(&self.cache, nats.is_connected());

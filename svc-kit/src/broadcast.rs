@@ -20,7 +20,7 @@ use crate::{
     backoff::Backoff,
     nats::{
         Nats,
-        headers::{self, published},
+        headers::{self, Envelope, published},
     },
 };
 
@@ -40,6 +40,9 @@ pub struct Message {
     pub payload: Bytes,
     /// When JetStream stored it.
     pub time: DateTime<Utc>,
+    /// When it happened, as its publisher says; if that says nothing, when it
+    /// was stored.
+    pub happened: DateTime<Utc>,
 }
 
 impl fmt::Debug for Message {
@@ -48,6 +51,7 @@ impl fmt::Debug for Message {
             .field("subject", &self.subject)
             .field("payload_bytes", &self.payload.len())
             .field("time", &self.time)
+            .field("happened", &self.happened)
             .finish()
     }
 }
@@ -169,7 +173,9 @@ impl Reader {
             };
             let info = message.info()?;
             let (sequence, time) = (info.stream_sequence, published(&info));
+            let happened = Envelope::read(message.headers.as_ref()).time;
             let message = Message {
+                happened: happened.unwrap_or(time),
                 subject: message.subject.to_string(),
                 payload: message.payload.clone(),
                 time,

@@ -6,10 +6,15 @@
 mod browsers;
 mod caching;
 mod failing;
+mod hardening;
+mod hardening_h2;
 mod hearing;
 mod limits;
+mod malformed;
 mod passing;
+mod revocations;
 mod routing;
+mod slow;
 mod stopping;
 mod support;
 mod tls;

@@ -1,7 +1,9 @@
 //! What the tests share: an edge, the services behind it, and its callers.
 
 pub(crate) mod grpc_web;
+pub(crate) mod h2;
 pub(crate) mod nats;
+pub(crate) mod raw;
 pub(crate) mod services;
 pub(crate) mod tokens;
 
