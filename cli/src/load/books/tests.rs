@@ -396,7 +396,9 @@ fn a_cancelled_order_whose_money_was_kept_is_named() {
     named(
         |books, _| {
             let payment = payment_of(CANCELLED);
-            books.given_back.retain(|refund| refund.payment_id != payment);
+            books
+                .given_back
+                .retain(|refund| refund.payment_id != payment);
         },
         &["given-back", "payments-agree", "ledger-cash"],
         &CANCELLED.to_string(),
@@ -549,7 +551,9 @@ fn a_return_that_was_not_paid_back_is_named() {
         |books, _| {
             let payment = payment_of(RETURNED);
             books.refunds.retain(|refund| refund.payment_id != payment);
-            books.given_back.retain(|refund| refund.payment_id != payment);
+            books
+                .given_back
+                .retain(|refund| refund.payment_id != payment);
             books
                 .entries
                 .retain(|entry| entry.order_id != RETURNED || entry.amount_minor.abs() != PART);
