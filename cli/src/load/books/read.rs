@@ -207,12 +207,12 @@ impl Sources {
     }
 
     async fn orders(&self) -> anyhow::Result<Vec<Order>> {
-        let rows: Vec<(Uuid, Uuid, String, String, i64, bool, i64, i64, _, _)> = sqlx::query_as(
+        let mut orders: Vec<Order> = sqlx::query_as(
             "SELECT o.id, o.request_id, o.status, o.currency, o.total_minor, o.refunded,
-                    o.refunded_minor, o.owed_minor, o.created_at,
+                    o.refunded_minor, o.owed_minor, o.created_at AS placed_at,
                     (SELECT min(c.changed_at) FROM order_changes c
                      WHERE c.account_id = o.account_id AND c.order_id = o.id
-                       AND c.status = 'confirmed')
+                       AND c.status = 'confirmed') AS confirmed_at
              FROM orders o ORDER BY o.id",
         )
         .fetch_all(&self.order)
@@ -228,32 +228,11 @@ impl Sources {
              WHERE returned_quantity > 0",
         )
         .await?;
-        let order = |(
-            id,
-            request_id,
-            status,
-            currency,
-            total_minor,
-            refunded,
-            refunded_minor,
-            owed_minor,
-            placed_at,
-            confirmed_at,
-        )| Order {
-            id,
-            request_id,
-            status,
-            currency,
-            total_minor,
-            refunded,
-            refunded_minor,
-            owed_minor,
-            lines: lines.remove(&id).unwrap_or_default(),
-            returned: returned.remove(&id).unwrap_or_default(),
-            placed_at,
-            confirmed_at,
-        };
-        Ok(rows.into_iter().map(order).collect())
+        for order in &mut orders {
+            order.lines = lines.remove(&order.id).unwrap_or_default();
+            order.returned = returned.remove(&order.id).unwrap_or_default();
+        }
+        Ok(orders)
     }
 
     async fn returns(&self) -> anyhow::Result<Vec<Return>> {

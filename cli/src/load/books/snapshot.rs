@@ -49,7 +49,7 @@ pub struct Snapshot {
 }
 
 /// An order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Order {
     /// Its id.
     pub id: Uuid,
@@ -68,8 +68,10 @@ pub struct Order {
     /// What is promised for returns and did not go back yet.
     pub owed_minor: i64,
     /// Pieces by product.
+    #[sqlx(skip)]
     pub lines: BTreeMap<Uuid, i64>,
     /// Pieces of them that came back.
+    #[sqlx(skip)]
     pub returned: BTreeMap<Uuid, i64>,
     /// When it was placed.
     pub placed_at: DateTime<Utc>,
