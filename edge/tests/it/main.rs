@@ -6,11 +6,14 @@
 mod browsers;
 mod caching;
 mod failing;
+mod fleet;
 mod hearing;
 mod limits;
+mod operating;
 mod passing;
 mod routing;
 mod stopping;
 mod support;
 mod tls;
 mod tokens;
+mod warming;

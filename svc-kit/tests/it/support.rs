@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod consumers;
+pub(crate) mod nats_server;
 
 use std::{
     future::Future,
