@@ -87,8 +87,8 @@ impl Desk {
 struct Refused(StatusCode, String);
 
 impl Refused {
-    fn invalid(why: impl ToString) -> Self {
-        Self(StatusCode::BAD_REQUEST, why.to_string())
+    fn invalid(why: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.into())
     }
 
     fn internal(error: impl std::error::Error) -> Self {

@@ -164,7 +164,7 @@ pub fn reads() -> BTreeMap<String, Reads> {
             clippy::cast_sign_loss,
             reason = "a count"
         )]
-        let count = metric.get_counter().value() as u64;
+        let count = metric.get_counter().get_value() as u64;
         let method = || label("method").to_owned();
         let mut add = |to: fn(&mut Reads) -> &mut u64| {
             *to(reads.entry(method()).or_default()) += count;

@@ -32,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 const EXPIRES: Duration = Duration::from_secs(30);
 
 /// How long NATS remembers a reader that is gone.
-const INACTIVE: Duration = Duration::from_secs(60);
+const INACTIVE: Duration = Duration::from_mins(1);
 
 /// How long the next of the events that are there may take.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(10);
