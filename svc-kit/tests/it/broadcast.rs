@@ -15,7 +15,7 @@ use svc_kit::{
 use crate::support::{
     Kit, PATIENCE, just_now,
     nats_server::{Server, free_port},
-    shipped, some_order,
+    shipped, some_order, until,
 };
 
 #[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
@@ -127,10 +127,11 @@ async fn a_reader_that_was_cut_off_hears_all_that_it_missed_before_it_has_caught
     assert!(away.unwrap_err().to_string().contains("NATS"));
 
     let server = Server::start(port, folder.path());
-    let other = Nats::connect(&config).await.unwrap();
-    broadcast::tell(&other, &clock, &shipped(&order, 2))
-        .await
-        .unwrap();
+    let (other, second) = (Nats::connect(&config).await.unwrap(), shipped(&order, 2));
+    until("NATS keeps the second", || async {
+        broadcast::tell(&other, &clock, &second).await.is_ok()
+    })
+    .await;
     // It may have caught up before the second was there.
     let mut codes = codes_before(&mut reader, &order, &Heard::CaughtUp).await;
     if codes.is_empty() {
