@@ -7,9 +7,10 @@ use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
 use tokio::sync::watch;
 
 use crate::{
-    bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors, guard::Guard,
-    limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough, revocation::Revocations,
-    route::Routes, server::Listeners, signals::Signals, upstream::Upstreams,
+    admin::Desk, bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors,
+    guard::Guard, limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough,
+    revocation::Revocations, route::Routes, server::Listeners, signals::Signals,
+    upstream::Upstreams, warm::Warmer,
 };
 
 /// The edge, ready to run.
@@ -19,6 +20,8 @@ pub struct App {
     listeners: Listeners,
     upstreams: Upstreams,
     signals: Signals,
+    replayed: watch::Receiver<bool>,
+    warmer: Warmer,
     nats: Nats,
 }
 
@@ -43,19 +46,27 @@ impl App {
         let revocations = Arc::new(Revocations::new());
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
+        let routes = Routes::from_contracts();
+        let read_through = ReadThrough::new(
+            Arc::clone(&cache),
+            Origin::new(upstreams.clone()),
+            default_timeout,
+        );
+        let warmer = Warmer::new(
+            &config.warm,
+            routes.clone(),
+            read_through.clone(),
+            Arc::clone(&cache),
+        )?;
         let edge = Edge {
-            routes: Routes::from_contracts(),
+            routes,
             guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
             limits: Limits::new(&config.limits),
             cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
             trusted_proxies: config.trusted_proxies.clone(),
             patience: config.patience.clone(),
             upstreams: upstreams.clone(),
-            read_through: ReadThrough::new(
-                Arc::clone(&cache),
-                Origin::new(upstreams.clone()),
-                default_timeout,
-            ),
+            read_through,
             bounds: Bounds {
                 max_body_bytes: config.max_body_bytes,
                 default_timeout,
@@ -67,17 +78,21 @@ impl App {
         let listeners = Listeners::new(&config, edge)?;
         // The keys are there when the first token comes, if svc-identity is.
         verifier.refresh().await;
+        let (replay, replayed) = watch::channel(false);
         let signals = Signals {
             cache,
             revocations,
             verifier,
             clock,
+            replayed: replay,
         };
         Ok(Self {
             config,
             listeners,
             upstreams,
             signals,
+            replayed,
+            warmer,
             nats,
         })
     }
@@ -92,10 +107,26 @@ impl App {
             listeners,
             upstreams,
             signals,
+            replayed,
+            mut warmer,
             nats,
         } = self;
         let (up, is_up) = watch::channel(false);
+        let desk = Desk::new(
+            Arc::clone(&signals.cache),
+            nats.clone(),
+            signals.clock.clone(),
+        );
         let admin = Admin::new()
+            .routes(desk.routes())
+            // Not before it knows whom not to let in.
+            .ready("revocations", move || {
+                let replayed = *replayed.borrow();
+                async move {
+                    anyhow::ensure!(replayed, "ended sessions are not all known yet");
+                    Ok(())
+                }
+            })
             .ready("listeners", move || {
                 let up = *is_up.borrow();
                 async move {
@@ -116,10 +147,19 @@ impl App {
                     signals.run(nats, shutdown.clone()).await;
                     Ok(())
                 },
+                async {
+                    warmer.run(shutdown.clone()).await;
+                    Ok(())
+                },
             )
         };
         let outcome = all.await.map(|_| ());
         shutdown.stop(); // one part failed: the others go, too
+        if outcome.is_ok()
+            && let Err(error) = warmer.remember()
+        {
+            tracing::error!(error = format!("{error:#}"), "not remembered");
+        }
         outcome
     }
 }

@@ -8,6 +8,7 @@ pub mod entry;
 pub mod epochs;
 pub mod flight;
 pub mod key;
+pub mod list;
 pub mod plan;
 pub mod store;
 
@@ -36,6 +37,19 @@ const SETTLING: Duration = Duration::from_secs(2);
 const SETTLING_TTL: Duration = Duration::from_millis(500);
 /// While purges cannot be heard, nothing older than this counts as fresh.
 const DEAF_TTL: Duration = Duration::from_secs(5);
+
+/// The tag of what lies at one address, by its host (with the port, where it
+/// is not the usual one) and its path with the query.
+pub fn url_tag(host: &str, path_and_query: &str) -> String {
+    let mut host = host.to_ascii_lowercase();
+    for usual in [":443", ":80"] {
+        if host.ends_with(usual) {
+            host.truncate(host.len() - usual.len());
+            break;
+        }
+    }
+    format!("url:{host}{path_and_query}")
+}
 
 /// The cache of one edge.
 #[derive(Debug)]
@@ -84,16 +98,30 @@ impl Cache {
         let now = self.now_ms();
         let too_old_to_trust = self.deaf.load(Ordering::Relaxed)
             && now.saturating_sub(entry.stored_ms) > millis(DEAF_TTL);
-        match entry.age(now) {
+        match entry.age(now, self.softened_ms(&entry)) {
             Age::Fresh | Age::Stale if too_old_to_trust => Found::Spare(entry),
-            Age::Fresh => Found::Fresh(entry),
-            Age::Stale => Found::Stale(entry),
+            Age::Fresh => {
+                entry.hit();
+                Found::Fresh(entry)
+            }
+            Age::Stale => {
+                entry.hit();
+                Found::Stale(entry)
+            }
             Age::Spare => Found::Spare(entry),
             Age::Dead => {
                 self.store.remove(key);
                 Found::Nothing
             }
         }
+    }
+
+    /// Whether a fresh answer is kept. It does not count as a hit.
+    pub fn has_fresh(&self, key: &Key) -> bool {
+        self.store.get(key).is_some_and(|entry| {
+            self.epochs.is_valid(entry.epoch, &entry.slots)
+                && entry.age(self.now_ms(), self.softened_ms(&entry)) == Age::Fresh
+        })
     }
 
     /// Joins the fetch that is under way for a question, or begins one.
@@ -121,8 +149,12 @@ impl Cache {
         } else {
             lifetime
         };
-        let entry = Arc::new(Entry::new(message, lifetime, now, epoch, slots));
-        let kept = self.epochs.is_valid(epoch, slots) && self.store.put(key, Arc::clone(&entry));
+        let mut entry = Entry::new(message, lifetime, now, epoch, slots);
+        if let Some(earlier) = self.store.get(&key) {
+            entry = entry.after(&earlier);
+        }
+        let entry = Arc::new(entry);
+        let kept = self.epochs.is_current(epoch, slots) && self.store.put(key, Arc::clone(&entry));
         (entry, kept)
     }
 
@@ -130,6 +162,12 @@ impl Cache {
     /// served. Costs the same however much is kept.
     pub fn purge(&self, tag: &str) {
         self.epochs.purge(epochs::slot(tag), self.now_ms());
+    }
+
+    /// From now on nothing that was fetched before, and carries the tag, is
+    /// fresh. It may be served stale, as its lifetime says.
+    pub fn purge_soft(&self, tag: &str) {
+        self.epochs.purge_soft(epochs::slot(tag), self.now_ms());
     }
 
     /// From now on nothing that was fetched before is served.
@@ -143,9 +181,20 @@ impl Cache {
         self.deaf.store(deaf, Ordering::Relaxed);
     }
 
+    /// Whether purges cannot be heard at the moment.
+    pub fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::Relaxed)
+    }
+
     /// How many seconds an entry stays fresh; negative when it is not.
     pub fn ttl_seconds(&self, entry: &Entry) -> i64 {
-        (entry.fresh_until_ms - self.now_ms()).div_euclid(1000)
+        let left_ms = entry.fresh_until_ms(self.softened_ms(entry)) - self.now_ms();
+        // At its very end it is fresh no more.
+        left_ms.div_euclid(1000) - i64::from(left_ms == 0)
+    }
+
+    fn softened_ms(&self, entry: &Entry) -> Option<i64> {
+        self.epochs.softened_ms(entry.epoch, &entry.slots)
     }
 
     /// Bytes and number of the entries, roughly.

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
-use crate::{address::Network, connection::Patience, limit::LimitConfig, upstream::UpstreamConfig};
+use crate::{
+    address::Network, connection::Patience, limit::LimitConfig, upstream::UpstreamConfig,
+    warm::WarmConfig,
+};
 
 /// The edge proxy of Souk.
 #[derive(Debug, Clone, Parser)]
@@ -74,6 +77,9 @@ pub struct Config {
     /// Threads that answer requests; 0: one for each processor.
     #[arg(long, env = "SOUK_EDGE_THREADS", default_value_t = 0)]
     pub threads: usize,
+    /// What is asked before callers do.
+    #[command(flatten)]
+    pub warm: WarmConfig,
     /// How often an address may call.
     #[command(flatten)]
     pub limits: LimitConfig,

@@ -5,10 +5,12 @@
 //! [`proxy`] is a request's way through it. On that way [`route`] says where
 //! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
 //! the [`cache`]; [`upstream`] knows the services; [`answer`] writes what the
-//! edge says by itself; [`signals`] hears of changes.
+//! edge says by itself; [`signals`] hears of changes; [`warm`] asks before
+//! callers do; [`admin`] shows and purges what is kept.
 
 pub mod access_log;
 pub mod address;
+pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod bounds;
@@ -30,6 +32,7 @@ pub mod metrics;
 pub mod origin;
 pub mod protocol;
 pub mod proxy;
+pub mod question;
 pub mod read_through;
 pub mod refusal;
 pub mod revocation;
@@ -39,6 +42,7 @@ pub mod signals;
 pub mod tls;
 pub mod trace;
 pub mod upstream;
+pub mod warm;
 
 pub use app::App;
 pub use config::Config;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use pingora::{Result, proxy::Session};
 use tokio::time::Instant;
 use tonic::Code;
@@ -45,6 +46,17 @@ enum Question {
     Message(Bytes),
     /// Not one that we read: a service may.
     Other,
+}
+
+/// What became of a question that nobody asked yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warmed {
+    /// Its answer is kept now.
+    Kept,
+    /// A fresh answer is there already, or the service's cannot be kept.
+    PassedOver,
+    /// The service failed.
+    Failed,
 }
 
 /// A fetch, from the point of view of one who needs it.
@@ -141,6 +153,28 @@ impl ReadThrough {
             }
         }
         Ok(true)
+    }
+
+    /// Fetches the answer to a question before callers ask it.
+    pub async fn warm(&self, route: &Arc<MethodRoute>, message: &Bytes) -> Warmed {
+        let (Some(plan), Ok((key, request))) = (&route.cache, Key::of(route.policy, message))
+        else {
+            return Warmed::PassedOver;
+        };
+        if self.cache.has_fresh(&key) {
+            return Warmed::PassedOver;
+        }
+        let trace = Trace::of(&HeaderMap::new());
+        let waiter = match self.fetch(&key, &plan.slots(&request), route, trace) {
+            Fetching::Done(_) => return Warmed::PassedOver,
+            Fetching::Begun(waiter) | Fetching::Joined(waiter) => waiter,
+        };
+        // A fetch has a time limit of its own.
+        match waiter.outcome().await {
+            Outcome::Answer(_, true) => Warmed::Kept,
+            outcome if is_outage(&outcome) => Warmed::Failed,
+            _ => Warmed::PassedOver,
+        }
     }
 
     /// Serves a kept answer.

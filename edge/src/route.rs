@@ -174,7 +174,7 @@ impl Route {
 }
 
 /// All routes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Routes {
     methods: HashMap<&'static str, Arc<MethodRoute>>,
 }

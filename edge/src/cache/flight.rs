@@ -58,7 +58,7 @@ impl Flights {
     pub fn board(&self, key: &Key, slots: &[Slot], epochs: &Epochs) -> Seat {
         let mut flying = self.lock();
         if let Some(flight) = flying.flights.get(key)
-            && epochs.is_valid(flight.epoch, &flight.slots)
+            && epochs.is_current(flight.epoch, &flight.slots)
         {
             return Seat::Passenger(Waiter(flight.landed.clone()));
         }

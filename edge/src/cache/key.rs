@@ -38,6 +38,11 @@ impl Key {
         Ok((key, message))
     }
 
+    /// The method.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// The message as it is sent to the service.
     pub fn message(&self) -> &Bytes {
         &self.message

@@ -82,6 +82,11 @@ impl Store {
         self.entries.invalidate_all();
     }
 
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Arc<Key>, Arc<Entry>)> {
+        self.entries.iter()
+    }
+
     /// Bytes and number of the entries, roughly.
     pub fn size(&self) -> (u64, u64) {
         (self.entries.weighted_size(), self.entries.entry_count())

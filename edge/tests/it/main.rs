@@ -6,11 +6,13 @@
 mod browsers;
 mod caching;
 mod failing;
+mod fleet;
 mod hardening;
 mod hardening_h2;
 mod hearing;
 mod limits;
 mod malformed;
+mod operating;
 mod passing;
 mod revocations;
 mod routing;
@@ -19,3 +21,4 @@ mod stopping;
 mod support;
 mod tls;
 mod tokens;
+mod warming;

@@ -77,27 +77,44 @@ impl Harness {
     }
 
     pub(crate) async fn build(flags: &[&str], clock: Clock, shop: Arc<Shop>) -> Self {
+        let harness = Self::launch(flags, clock, shop).await;
+        let readyz = format!("http://{}/readyz", harness.admin);
+        until("the edge is ready", async || {
+            let answer = harness.get(&readyz).await;
+            answer.is_some_and(|answer| answer.status == 200)
+        })
+        .await;
+        harness
+    }
+
+    /// It may not be ready yet.
+    pub(crate) async fn launch(flags: &[&str], clock: Clock, shop: Arc<Shop>) -> Self {
         let (edge, admin) = (free_address(), free_address());
         let config = config(edge, admin, &shop.url(), flags);
         let shutdown = Shutdown::new();
         let app = App::build_at(config, clock.clone()).await.unwrap();
         let task = tokio::spawn(app.run_until_stopped(shutdown.clone()));
-        let harness = Self {
+        Self {
             edge,
             admin,
             shop,
             clock,
             shutdown,
             task: Mutex::new(Some(task)),
-        };
-        until("the edge is ready", async || {
-            harness
-                .get(&format!("http://{admin}/readyz"))
-                .await
-                .is_some_and(|answer| answer.status == 200)
-        })
-        .await;
-        harness
+        }
+    }
+
+    /// Whether a readiness check says this.
+    pub(crate) async fn is_reported(&self, check: &str, outcome: &str) -> bool {
+        let answer = self.get(&format!("http://{}/readyz", self.admin)).await;
+        answer.is_some_and(|answer| answer.json()[check] == outcome)
+    }
+
+    /// Stops it, as a signal would, and waits for its end.
+    pub(crate) async fn stop(&self) {
+        self.shutdown.stop();
+        let task = self.task.lock().await.take().unwrap();
+        task.await.unwrap().unwrap();
     }
 
     /// A connection of native gRPC: HTTP/2 without TLS.
@@ -139,6 +156,26 @@ impl Harness {
             .body(Full::default())
             .unwrap();
         send(request).await.unwrap()
+    }
+
+    /// What the admin port says.
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.admin);
+        self.get(&url).await.unwrap()
+    }
+
+    /// Has the admin port do something.
+    pub(crate) async fn order_admin(&self, path: &str, body: serde_json::Value) -> Answer {
+        let request = Request::post(format!("http://{}{path}", self.admin))
+            .header("content-type", "application/json")
+            .body(Full::new(body.to_string().into()))
+            .unwrap();
+        send(request).await.unwrap()
+    }
+
+    /// Whether the edge knows all purges.
+    pub(crate) async fn has_caught_up(&self) -> bool {
+        self.admin("/cache").await.json()["caught_up"] == true
     }
 
     /// The edge's metrics.

@@ -2,6 +2,7 @@
 
 pub(crate) mod consumers;
 pub(crate) mod issuer;
+pub(crate) mod nats_server;
 
 use std::{
     future::Future,
