@@ -7,9 +7,23 @@ use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
 use tokio::sync::watch;
 
 use crate::{
-    bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors, guard::Guard,
-    limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough, revocation::Revocations,
-    route::Routes, server::Listeners, signals::Signals, upstream::Upstreams,
+    bounds::Bounds,
+    cache::Cache,
+    config::Config,
+    context::InFlight,
+    cors::Cors,
+    guard::Guard,
+    http_cache::{pages::Pages, through::Through},
+    limit::Limits,
+    origin::Origin,
+    proxy::Edge,
+    read_through::ReadThrough,
+    revocation::Revocations,
+    route::Routes,
+    server::Listeners,
+    signals::Signals,
+    site,
+    upstream::Upstreams,
 };
 
 /// The edge, ready to run.
@@ -38,13 +52,18 @@ impl App {
     pub async fn build_at(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let upstreams = Upstreams::new(&config.upstreams)?;
         upstreams.look_up().await;
+        for site in &config.origins {
+            site.look_up().await;
+        }
         let nats = Nats::connect(&config.nats).await?;
         let verifier = Verifier::new(&config.auth, clock.clone());
         let revocations = Arc::new(Revocations::new());
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
         let edge = Edge {
-            routes: Routes::from_contracts(),
+            routes: Routes::from_contracts()
+                .with_origins(&config.origins)
+                .context("SOUK_EDGE_ORIGINS")?,
             guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
             limits: Limits::new(&config.limits),
             cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
@@ -55,6 +74,7 @@ impl App {
                 Origin::new(upstreams.clone()),
                 default_timeout,
             ),
+            through: Through::new(Arc::new(Pages::new(Arc::clone(&cache))), default_timeout),
             bounds: Bounds {
                 max_body_bytes: config.max_body_bytes,
                 default_timeout,
@@ -109,6 +129,10 @@ impl App {
                 listeners.run(up, shutdown.clone()),
                 async {
                     upstreams.keep_looking_up(shutdown.clone()).await;
+                    Ok(())
+                },
+                async {
+                    site::keep_looking_up(&config.origins, shutdown.clone()).await;
                     Ok(())
                 },
                 async {

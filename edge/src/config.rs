@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
-use crate::{address::Network, limit::LimitConfig, upstream::UpstreamConfig};
+use crate::{address::Network, limit::LimitConfig, site::Site, upstream::UpstreamConfig};
 
 /// The edge proxy of Souk.
 #[derive(Debug, Clone, Parser)]
@@ -63,6 +63,10 @@ pub struct Config {
     /// Threads that answer requests; 0: one for each processor.
     #[arg(long, env = "SOUK_EDGE_THREADS", default_value_t = 0)]
     pub threads: usize,
+    /// HTTP/1.1 origins that the edge stands before and caches, by the paths
+    /// that lead to them: "/media=http://127.0.0.1:8080", with commas between.
+    #[arg(long = "origin", env = "SOUK_EDGE_ORIGINS", value_delimiter = ',')]
+    pub origins: Vec<Site>,
     /// How often an address may call.
     #[command(flatten)]
     pub limits: LimitConfig,

@@ -4,8 +4,9 @@
 //! Read it in this order: [`app`] builds and runs it, [`server`] listens,
 //! [`proxy`] is a request's way through it. On that way [`route`] says where
 //! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
-//! the [`cache`]; [`upstream`] knows the services; [`answer`] writes what the
-//! edge says by itself; [`signals`] hears of changes.
+//! the [`cache`], and [`http_cache`] plain HTTP from the same; [`upstream`] knows
+//! the services, [`site`] other origins; [`answer`] writes what the edge says by
+//! itself; [`signals`] hears of changes.
 
 pub mod access_log;
 pub mod address;
@@ -22,6 +23,7 @@ pub mod failure;
 pub mod frame;
 pub mod guard;
 pub mod headers;
+pub mod http_cache;
 pub mod limit;
 pub mod metrics;
 pub mod origin;
@@ -33,6 +35,7 @@ pub mod revocation;
 pub mod route;
 pub mod server;
 pub mod signals;
+pub mod site;
 pub mod tls;
 pub mod trace;
 pub mod upstream;

@@ -93,6 +93,13 @@ pub fn upstream_failed(service: Service, refusal: &Refusal) {
         .inc();
 }
 
+/// An origin of plain HTTP gave no answer. Its prefix stands as the service.
+pub fn origin_failed(prefix: &str, refusal: &Refusal) {
+    UPSTREAM_FAILURES
+        .with_label_values(&[prefix, refusal.reason()])
+        .inc();
+}
+
 /// Purges of tags.
 pub fn purged_tags(count: usize) {
     CACHE_PURGES

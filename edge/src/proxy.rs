@@ -27,12 +27,13 @@ use crate::{
     failure,
     guard::Guard,
     headers,
+    http_cache::{tags, through::Through},
     limit::Limits,
     metrics,
     protocol::Protocol,
     read_through::ReadThrough,
     refusal::Refusal,
-    route::{Route, Routes},
+    route::{Route, Routes, Target},
     trace::Trace,
     upstream::Upstreams,
 };
@@ -62,6 +63,8 @@ pub struct Edge {
     pub upstreams: Upstreams,
     /// Answers from the cache.
     pub read_through: ReadThrough,
+    /// Pages of plain HTTP from the cache.
+    pub through: Through,
     /// Limits on time and size.
     pub bounds: Bounds,
     /// How much runs.
@@ -143,7 +146,7 @@ fn break_with(context: &mut Context, refusal: Refusal) -> Result<()> {
 }
 
 /// The address at the other end of the connection.
-fn peer(session: &Session) -> IpAddr {
+pub(crate) fn peer(session: &Session) -> IpAddr {
     session
         .client_addr()
         .and_then(|address| address.as_inet())
@@ -190,6 +193,9 @@ impl ProxyHttp for Edge {
                 // What a service does is an outcome there, not an error.
                 .map_err(Error::into_down);
         }
+        if let Some(site) = route.site() {
+            return self.through.answer(session, context, site).await;
+        }
         Ok(false)
     }
 
@@ -220,9 +226,13 @@ impl ProxyHttp for Edge {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let silence = self.bounds.silence(&route, context.deadline);
-        match self.upstreams.peer(route.service(), silence) {
+        let peer = match &route.target() {
+            Target::Service(service) => self.upstreams.peer(*service, silence),
+            Target::Origin(site) => site.peer(silence),
+        };
+        match peer {
             Ok(peer) => {
-                context.upstream = Some(format!("{}@{}", route.service().name(), peer._address));
+                context.upstream = Some(format!("{}@{}", route.target().name(), peer._address));
                 Ok(Box::new(peer))
             }
             Err(refusal) => {
@@ -243,11 +253,20 @@ impl ProxyHttp for Edge {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         answer: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        if matches!(context.route, Some(Route::Prefix(_))) && is_nothing(answer) {
+        let is_prefix = matches!(context.route, Some(Route::Prefix(_)));
+        if context
+            .route
+            .as_ref()
+            .is_some_and(|route| route.site().is_some())
+        {
+            self.through
+                .passed(session.req_header(), context.secure, answer);
+            tags::hide(answer);
+        } else if is_prefix && is_nothing(answer) {
             return break_with(context, Refusal::NotFound);
         }
         context.grpc_status = grpc_status(&answer.headers);
@@ -323,7 +342,10 @@ impl ProxyHttp for Edge {
         if let Some(route) = &context.route
             && *error.esource() == ErrorSource::Upstream
         {
-            metrics::upstream_failed(route.service(), &refusal);
+            match route.target() {
+                Target::Service(service) => metrics::upstream_failed(service, &refusal),
+                Target::Origin(site) => metrics::origin_failed(site.prefix(), &refusal),
+            }
         }
         let error_code = refusal.http().as_u16();
         session.set_keepalive(None);

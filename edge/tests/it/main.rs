@@ -7,6 +7,7 @@ mod browsers;
 mod caching;
 mod failing;
 mod hearing;
+mod http_caching;
 mod limits;
 mod passing;
 mod routing;

@@ -4,6 +4,7 @@ pub(crate) mod grpc_web;
 pub(crate) mod nats;
 pub(crate) mod services;
 pub(crate) mod tokens;
+pub(crate) mod web_origin;
 
 use std::{
     net::{SocketAddr, TcpListener},
