@@ -16,6 +16,7 @@ use super::{
     directives::CDN_CACHE_CONTROL,
     entry::{self, Entry, Head},
     fetch::Arrival,
+    pages::Pages,
     range::Part,
     tags,
     tape::{End, Next, Tape},
@@ -150,14 +151,17 @@ pub async fn arriving(
     alone: bool,
     now_ms: i64,
 ) -> Result<Served> {
-    let declared = super::pages::Pages::declared_length(&head.answer);
+    let declared = match head.status() {
+        StatusCode::NO_CONTENT => Some(0),
+        _ => Pages::declared_length(&head.answer),
+    };
     if declared.is_none() && !alone {
         let body = match tape.whole().await {
             Ok(body) => body,
             Err(End::TooLong) => return Ok(Served::Nothing),
             Err(End::Torn | End::Whole) => return torn(),
         };
-        let whole = super::pages::Pages::entry(head, body)?;
+        let whole = Pages::entry(head, body)?;
         entry(session, context, &whole, now_ms).await?;
         return Ok(Served::All);
     }

@@ -55,9 +55,11 @@ impl Recorder {
         self.0.send_modify(|recorded| recorded.end = Some(end));
     }
 
-    /// All of it so far, in one piece.
-    pub fn joined(&self) -> Bytes {
-        joined(&self.0.borrow().chunks)
+    /// All of it so far, and what comes last, in one piece.
+    pub fn joined(&self, last: Option<&Bytes>) -> Bytes {
+        let recorded = self.0.borrow();
+        let chunks: Vec<Bytes> = recorded.chunks.iter().chain(last).cloned().collect();
+        joined(&chunks)
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{
     HeaderMap, Method, StatusCode,
     header::{
@@ -445,12 +446,14 @@ impl Through {
         };
         let (recorder, tape) = tape::record();
         landing.announce(Brought::Page(Arc::clone(&head), tape));
-        let recorded = record(arrival, &recorder, limit);
+        let recorded = record(arrival, &recorder, length, limit);
         match tokio::time::timeout(BODY_TIMEOUT, recorded).await {
-            Ok(Ok(Recorded::Whole(arrival))) => {
-                let body = recorder.joined();
+            Ok(Ok(Recorded::Whole(last, arrival))) => {
+                let body = recorder.joined(last.as_ref());
                 if length.is_none_or(|length| length == body.len()) {
+                    // It is kept before anybody can know that it is whole.
                     self.pages.keep(&asked, Pages::entry(&head, body)?);
+                    last.into_iter().for_each(|last| recorder.push(last));
                     recorder.end(End::Whole);
                     arrival.finish().await;
                 }
@@ -488,20 +491,29 @@ impl Through {
 
 /// How the recording of a body ended.
 enum Recorded {
-    Whole(Arrival),
+    /// The last part is not recorded yet, when the length was told.
+    Whole(Option<Bytes>, Arrival),
     TooLong(Arrival),
 }
 
-async fn record(mut arrival: Arrival, recorder: &Recorder, limit: usize) -> Result<Recorded> {
+async fn record(
+    mut arrival: Arrival,
+    recorder: &Recorder,
+    length: Option<usize>,
+    limit: usize,
+) -> Result<Recorded> {
     let mut bytes = 0;
     while let Some(chunk) = arrival.next().await? {
         bytes += chunk.len();
+        if length == Some(bytes) {
+            return Ok(Recorded::Whole(Some(chunk), arrival));
+        }
         recorder.push(chunk);
         if bytes > limit {
             return Ok(Recorded::TooLong(arrival));
         }
     }
-    Ok(Recorded::Whole(arrival))
+    Ok(Recorded::Whole(None, arrival))
 }
 
 /// Whether a request is one that the cache reads. Conditions on changes are the

@@ -13,7 +13,9 @@ use axum::{
     extract::Request,
     response::Response,
 };
+use edge::http_cache::date;
 use http::{HeaderMap, StatusCode};
+use svc_kit::clock::Clock;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -81,12 +83,14 @@ pub(crate) struct WebOrigin {
     calls: Mutex<HashMap<String, usize>>,
     seen: Mutex<HeaderMap>,
     pub(crate) gate: Arc<Semaphore>,
+    clock: Clock,
     stop: CancellationToken,
     _stop: DropGuard,
 }
 
 impl WebOrigin {
-    pub(crate) async fn start() -> Arc<Self> {
+    /// Its answers are dated by this clock.
+    pub(crate) async fn start(clock: Clock) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stop = CancellationToken::new();
         let origin = Arc::new(Self {
@@ -95,6 +99,7 @@ impl WebOrigin {
             calls: Mutex::default(),
             seen: Mutex::default(),
             gate: Arc::new(Semaphore::new(0)),
+            clock,
             stop: stop.clone(),
             _stop: stop.clone().drop_guard(),
         });
@@ -172,6 +177,8 @@ impl WebOrigin {
             self.gate.acquire().await.unwrap().forget();
         }
         let mut response = Response::builder().status(if known { 304 } else { page.status });
+        let date = date::format(self.clock.now().timestamp_millis());
+        response = response.header("date", date);
         for (name, value) in &page.headers {
             response = response.header(*name, value);
         }
