@@ -52,7 +52,9 @@ const MAX_JOINED: usize = 2;
 const BODY_TIMEOUT: Duration = Duration::from_mins(2);
 /// Bodies that arrive may take this part of what the cache may hold.
 const ARRIVING_PART: usize = 4;
-/// A place for bodies that arrive is given out in pieces of this size.
+/// Room for a body whose length is not told, to begin with.
+const FIRST_ROOM_BYTES: usize = 64 * 1024;
+/// Room for bodies that arrive is given out in pieces of this size.
 const PIECE_BYTES: usize = 1024;
 
 /// A fetch: of a URL, for one kind of request.
@@ -431,22 +433,23 @@ impl Through {
         };
         let status = arrival.answer.status;
         let length = Pages::declared_length(&arrival.answer);
-        let admitted = match self.pages.admit(&asked, &arrival.answer)? {
-            Some(head) => self
-                .room(length)
-                .map(|(room, limit)| (Arc::new(head), room, limit)),
-            None => None,
-        };
-        let Some((head, room, limit)) = admitted else {
+        let max_bytes = self.pages.cache().max_entry_bytes();
+        let admitted = self.pages.admit(&asked, &arrival.answer)?;
+        let is_page = admitted.is_some() && length.is_none_or(|length| length <= max_bytes);
+        if !is_page {
             self.pages.not_shared(&asked, status);
+        }
+        let room = Room::begin(&self.room, length.unwrap_or(FIRST_ROOM_BYTES));
+        let (true, Some(head), Some(mut room)) = (is_page, admitted, room) else {
             landing.land(Brought::Unshared(status));
             // Nobody may be there: then the connection ends.
             drop(alone.send(arrival));
             return Ok(());
         };
+        let head = Arc::new(head);
         let (recorder, tape) = tape::record();
         landing.announce(Brought::Page(Arc::clone(&head), tape));
-        let recorded = record(arrival, &recorder, length, limit);
+        let recorded = record(arrival, &recorder, length, &mut room, max_bytes);
         match tokio::time::timeout(BODY_TIMEOUT, recorded).await {
             Ok(Ok(Recorded::Whole(last, arrival))) => {
                 let body = recorder.joined(last.as_ref());
@@ -460,9 +463,8 @@ impl Through {
             }
             Ok(Ok(Recorded::TooLong(arrival))) => {
                 self.pages.not_shared(&asked, status);
-                if alone.send(arrival).is_ok() {
-                    recorder.end(End::TooLong);
-                }
+                drop(alone.send(arrival));
+                recorder.end(End::TooLong);
             }
             Ok(Err(error)) => {
                 metrics::origin_failed(site.prefix(), &Refusal::UpstreamBroken);
@@ -474,18 +476,39 @@ impl Through {
         drop(landing);
         Ok(())
     }
+}
 
-    /// Room for a body of this length, or of as much as may be kept; `None`
-    /// when it is too long or there is none. Says how much.
-    fn room(&self, length: Option<usize>) -> Option<(OwnedSemaphorePermit, usize)> {
-        let most = self.pages.cache().max_entry_bytes();
-        let length = length.unwrap_or(most);
-        if length > most {
-            return None;
+/// What a body that arrives may take of the room for all of them.
+struct Room {
+    pieces: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Room for so many bytes, if there is any.
+    fn begin(room: &Arc<Semaphore>, bytes: usize) -> Option<Self> {
+        let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).ok()?;
+        let pieces = Arc::clone(room).try_acquire_many_owned(pieces).ok()?;
+        Some(Self { pieces })
+    }
+
+    /// Grows, if it must, to twice its size and at least to so many bytes. Says
+    /// whether there is room.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let has = self.pieces.num_permits();
+        let needed = bytes.div_ceil(PIECE_BYTES);
+        if needed <= has {
+            return true;
         }
-        let pieces = u32::try_from(length.div_ceil(PIECE_BYTES)).ok()?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(pieces).ok()?;
-        Some((room, length))
+        match Self::begin(
+            self.pieces.semaphore(),
+            (needed - has).max(has) * PIECE_BYTES,
+        ) {
+            Some(more) => {
+                self.pieces.merge(more.pieces);
+                true
+            }
+            None => false,
+        }
     }
 }
 
@@ -500,7 +523,8 @@ async fn record(
     mut arrival: Arrival,
     recorder: &Recorder,
     length: Option<usize>,
-    limit: usize,
+    room: &mut Room,
+    max_bytes: usize,
 ) -> Result<Recorded> {
     let mut bytes = 0;
     while let Some(chunk) = arrival.next().await? {
@@ -509,7 +533,7 @@ async fn record(
             return Ok(Recorded::Whole(Some(chunk), arrival));
         }
         recorder.push(chunk);
-        if bytes > limit {
+        if bytes > max_bytes || !room.grow(bytes) {
             return Ok(Recorded::TooLong(arrival));
         }
     }
