@@ -456,7 +456,9 @@ impl Through {
                 if length.is_none_or(|length| length == body.len()) {
                     // It is kept before anybody can know that it is whole.
                     self.pages.keep(&asked, Pages::entry(&head, body)?);
-                    last.into_iter().for_each(|last| recorder.push(last));
+                    if let Some(last) = last {
+                        recorder.push(last);
+                    }
                     recorder.end(End::Whole);
                     arrival.finish().await;
                 }
