@@ -7,10 +7,25 @@ use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
 use tokio::sync::watch;
 
 use crate::{
-    admin::Desk, bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors,
-    guard::Guard, limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough,
-    revocation::Revocations, route::Routes, server::Listeners, signals::Signals,
-    upstream::Upstreams, warm::Warmer,
+    admin::Desk,
+    bounds::Bounds,
+    cache::Cache,
+    config::Config,
+    context::InFlight,
+    cors::Cors,
+    guard::Guard,
+    http_cache::{pages::Pages, through::Through},
+    limit::Limits,
+    origin::Origin,
+    proxy::Edge,
+    read_through::ReadThrough,
+    revocation::Revocations,
+    route::Routes,
+    server::Listeners,
+    signals::Signals,
+    site,
+    upstream::Upstreams,
+    warm::Warmer,
 };
 
 /// The edge, ready to run.
@@ -41,12 +56,17 @@ impl App {
     pub async fn build_at(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let upstreams = Upstreams::new(&config.upstreams)?;
         upstreams.look_up().await;
+        for site in &config.origins {
+            site.look_up().await;
+        }
         let nats = Nats::connect(&config.nats).await?;
         let verifier = Verifier::new(&config.auth, clock.clone());
         let revocations = Arc::new(Revocations::new());
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
-        let routes = Routes::from_contracts();
+        let routes = Routes::from_contracts()
+            .with_origins(&config.origins)
+            .context("SOUK_EDGE_ORIGINS")?;
         let read_through = ReadThrough::new(
             Arc::clone(&cache),
             Origin::new(upstreams.clone()),
@@ -67,6 +87,7 @@ impl App {
             patience: config.patience.clone(),
             upstreams: upstreams.clone(),
             read_through,
+            through: Through::new(Arc::new(Pages::new(Arc::clone(&cache))), default_timeout),
             bounds: Bounds {
                 max_body_bytes: config.max_body_bytes,
                 default_timeout,
@@ -141,6 +162,10 @@ impl App {
                 listeners.run(up, shutdown.clone()),
                 async {
                     upstreams.keep_looking_up(shutdown.clone()).await;
+                    Ok(())
+                },
+                async {
+                    site::keep_looking_up(&config.origins, shutdown.clone()).await;
                     Ok(())
                 },
                 async {

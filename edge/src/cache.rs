@@ -1,5 +1,7 @@
 //! Answers of PUBLIC reads, kept at the edge. A question is a method and its
-//! message in canonical form; an answer is kept once for all protocols.
+//! message in canonical form; an answer is kept once for all protocols. Pages
+//! of plain HTTP lie in the same store, under the same purges; what may be done
+//! with those says [`crate::http_cache`].
 //!
 //! It must never keep an error, nor anything that was fetched with somebody's
 //! token, nor an answer that was fetched before a purge of one of its tags.
@@ -29,6 +31,11 @@ use self::{
     key::Key,
     store::Store,
 };
+use crate::{
+    http_cache::{page::Page, url::Url},
+    origin::Reply,
+    refusal::Refusal,
+};
 
 /// After a purge the service's own caches may still hold what was purged, for
 /// a moment. What is fetched within this time of a purge of one of its tags...
@@ -56,9 +63,20 @@ pub fn url_tag(host: &str, path_and_query: &str) -> String {
 pub struct Cache {
     store: Store,
     epochs: Epochs,
-    flights: Flights,
+    flights: Flights<Key, Outcome>,
     clock: Clock,
     deaf: AtomicBool,
+}
+
+/// What a fetch brought.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// An answer; whether it was kept.
+    Answer(Arc<Entry>, bool),
+    /// The service's own error.
+    Error(Reply),
+    /// No answer.
+    Failed(Refusal),
 }
 
 /// What the cache has for a question.
@@ -96,8 +114,7 @@ impl Cache {
             return Found::Nothing;
         }
         let now = self.now_ms();
-        let too_old_to_trust = self.deaf.load(Ordering::Relaxed)
-            && now.saturating_sub(entry.stored_ms) > millis(DEAF_TTL);
+        let too_old_to_trust = !self.is_trusted(entry.stored_ms, now);
         match entry.age(now, self.softened_ms(&entry)) {
             Age::Fresh | Age::Stale if too_old_to_trust => Found::Spare(entry),
             Age::Fresh => {
@@ -125,7 +142,7 @@ impl Cache {
     }
 
     /// Joins the fetch that is under way for a question, or begins one.
-    pub fn board(&self, key: &Key, slots: &[Slot]) -> Seat {
+    pub fn board(&self, key: &Key, slots: &[Slot]) -> Seat<Key, Outcome> {
         self.flights.board(key, slots, &self.epochs)
     }
 
@@ -140,14 +157,9 @@ impl Cache {
         slots: &[Slot],
     ) -> (Arc<Entry>, bool) {
         let now = self.now_ms();
-        let settling = self
-            .epochs
-            .last_purge_ms(slots)
-            .is_some_and(|purged| now.saturating_sub(purged) < millis(SETTLING));
-        let lifetime = if settling {
-            lifetime.at_most(SETTLING_TTL)
-        } else {
-            lifetime
+        let lifetime = match self.longest_ttl(slots, now) {
+            Some(limit) => lifetime.at_most(limit),
+            None => lifetime,
         };
         let mut entry = Entry::new(message, lifetime, now, epoch, slots);
         if let Some(earlier) = self.store.get(&key) {
@@ -156,6 +168,46 @@ impl Cache {
         let entry = Arc::new(entry);
         let kept = self.epochs.is_current(epoch, slots) && self.store.put(key, Arc::clone(&entry));
         (entry, kept)
+    }
+
+    /// The page of a URL.
+    pub fn page(&self, url: &Url) -> Option<Arc<Page>> {
+        self.store.page(url)
+    }
+
+    /// Changes the page of a URL, one change at a time; `None` drops it.
+    pub fn change_page(&self, url: &Url, change: impl FnOnce(Option<&Page>) -> Option<Page>) {
+        self.store.change_page(url, change);
+    }
+
+    /// What a single entry may take of the store.
+    pub fn max_entry_bytes(&self) -> usize {
+        self.store.max_entry_bytes()
+    }
+
+    /// What the store may hold.
+    pub fn max_bytes(&self) -> usize {
+        self.store.max_bytes()
+    }
+
+    /// The order of purges.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// Whether what was stored then may count as fresh: while purges cannot be
+    /// heard, only what is seconds old does.
+    pub fn is_trusted(&self, stored_ms: i64, now_ms: i64) -> bool {
+        !self.deaf.load(Ordering::Relaxed) || now_ms.saturating_sub(stored_ms) <= millis(DEAF_TTL)
+    }
+
+    /// How long something with these tags may be kept at most, when one of
+    /// them was purged a moment ago.
+    pub fn longest_ttl(&self, slots: &[Slot], now_ms: i64) -> Option<Duration> {
+        self.epochs
+            .last_purge_ms(slots)
+            .is_some_and(|purged| now_ms.saturating_sub(purged) < millis(SETTLING))
+            .then_some(SETTLING_TTL)
     }
 
     /// From now on nothing that was fetched before, and carries the tag, is
@@ -202,7 +254,8 @@ impl Cache {
         self.store.size()
     }
 
-    fn now_ms(&self) -> i64 {
+    /// The time of the cache's clock.
+    pub fn now_ms(&self) -> i64 {
         self.clock.now().timestamp_millis()
     }
 }

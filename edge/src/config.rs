@@ -6,8 +6,8 @@ use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
 use crate::{
-    address::Network, connection::Patience, limit::LimitConfig, upstream::UpstreamConfig,
-    warm::WarmConfig,
+    address::Network, connection::Patience, limit::LimitConfig, site::Site,
+    upstream::UpstreamConfig, warm::WarmConfig,
 };
 
 /// The edge proxy of Souk.
@@ -80,6 +80,10 @@ pub struct Config {
     /// What is asked before callers do.
     #[command(flatten)]
     pub warm: WarmConfig,
+    /// HTTP/1.1 origins that the edge stands before and caches, by the paths
+    /// that lead to them: "/media=http://127.0.0.1:8080", with commas between.
+    #[arg(long = "origin", env = "SOUK_EDGE_ORIGINS", value_delimiter = ',')]
+    pub origins: Vec<Site>,
     /// How often an address may call.
     #[command(flatten)]
     pub limits: LimitConfig,

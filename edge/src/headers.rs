@@ -94,10 +94,10 @@ fn is_visible(target: &[u8]) -> bool {
 /// Never in practice: all values are valid headers.
 pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) -> Result<()> {
     strip(request);
-    let needs_token = context
-        .route
-        .as_ref()
-        .is_some_and(|route| matches!(route.access(), Access::Customer | Access::Staff));
+    let needs_token = context.route.as_ref().is_some_and(|route| {
+        // An origin may know callers by itself; a PUBLIC method must not.
+        route.site().is_some() || matches!(route.access(), Access::Customer | Access::Staff)
+    });
     if !needs_token {
         request.remove_header(&AUTHORIZATION);
     }
@@ -174,7 +174,7 @@ pub fn dress(answer: &mut ResponseHeader, context: &Context) -> Result<()> {
         answer.insert_header(STRICT_TRANSPORT_SECURITY, HSTS)?;
     }
     if let Some(cache) = context.cache.header() {
-        answer.insert_header("cache-status", cache)?;
+        answer.append_header("cache-status", cache)?; // others may stand before us
     }
     cors::allow(answer, context.origin.as_ref())
 }

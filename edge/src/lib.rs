@@ -4,9 +4,10 @@
 //! Read it in this order: [`app`] builds and runs it, [`server`] listens,
 //! [`proxy`] is a request's way through it. On that way [`route`] says where
 //! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
-//! the [`cache`]; [`upstream`] knows the services; [`answer`] writes what the
-//! edge says by itself; [`signals`] hears of changes; [`warm`] asks before
-//! callers do; [`admin`] shows and purges what is kept.
+//! the [`cache`], and [`http_cache`] plain HTTP from the same; [`upstream`] knows
+//! the services, [`site`] other origins; [`answer`] writes what the edge says by
+//! itself; [`signals`] hears of changes; [`warm`] asks before callers do;
+//! [`admin`] shows and purges what is kept.
 
 pub mod access_log;
 pub mod address;
@@ -27,6 +28,7 @@ pub mod framing;
 pub mod guard;
 pub mod headers;
 pub mod hello;
+pub mod http_cache;
 pub mod limit;
 pub mod metrics;
 pub mod origin;
@@ -39,6 +41,7 @@ pub mod revocation;
 pub mod route;
 pub mod server;
 pub mod signals;
+pub mod site;
 pub mod tls;
 pub mod trace;
 pub mod upstream;

@@ -130,6 +130,13 @@ pub fn upstream_failed(service: Service, refusal: &Refusal) {
         .inc();
 }
 
+/// An origin of plain HTTP gave no answer. Its prefix stands as the service.
+pub fn origin_failed(prefix: &str, refusal: &Refusal) {
+    UPSTREAM_FAILURES
+        .with_label_values(&[prefix, refusal.reason()])
+        .inc();
+}
+
 /// What became of the reads of a method whose answers are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reads {

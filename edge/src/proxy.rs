@@ -28,12 +28,13 @@ use crate::{
     failure, framing,
     guard::Guard,
     headers,
+    http_cache::{tags, through::Through},
     limit::Limits,
     metrics,
     protocol::Protocol,
     read_through::ReadThrough,
     refusal::Refusal,
-    route::{Route, Routes},
+    route::{Route, Routes, Target},
     trace::Trace,
     upstream::Upstreams,
 };
@@ -61,6 +62,8 @@ pub struct Edge {
     pub upstreams: Upstreams,
     /// Answers from the cache.
     pub read_through: ReadThrough,
+    /// Pages of plain HTTP from the cache.
+    pub through: Through,
     /// Limits on time and size.
     pub bounds: Bounds,
     /// How much runs.
@@ -153,7 +156,7 @@ fn check(session: &Session) -> Result<(), Refusal> {
 }
 
 /// The address at the other end of the connection.
-fn peer(session: &Session) -> IpAddr {
+pub(crate) fn peer(session: &Session) -> IpAddr {
     session
         .client_addr()
         .and_then(|address| address.as_inet())
@@ -203,6 +206,9 @@ impl ProxyHttp for Edge {
                 // What a service does is an outcome there, not an error.
                 .map_err(Error::into_down);
         }
+        if let Some(site) = route.site() {
+            return self.through.answer(session, context, site).await;
+        }
         Ok(false)
     }
 
@@ -233,9 +239,13 @@ impl ProxyHttp for Edge {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let silence = self.bounds.silence(&route, context.deadline);
-        match self.upstreams.peer(route.service(), silence) {
+        let peer = match &route.target() {
+            Target::Service(service) => self.upstreams.peer(*service, silence),
+            Target::Origin(site) => site.peer(silence),
+        };
+        match peer {
             Ok(peer) => {
-                context.upstream = Some(format!("{}@{}", route.service().name(), peer._address));
+                context.upstream = Some(format!("{}@{}", route.target().name(), peer._address));
                 Ok(Box::new(peer))
             }
             Err(refusal) => {
@@ -256,11 +266,20 @@ impl ProxyHttp for Edge {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         answer: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        if matches!(context.route, Some(Route::Prefix(_))) && is_nothing(answer) {
+        let is_prefix = matches!(context.route, Some(Route::Prefix(_)));
+        if context
+            .route
+            .as_ref()
+            .is_some_and(|route| route.site().is_some())
+        {
+            self.through
+                .passed(session.req_header(), context.secure, answer);
+            tags::hide(answer);
+        } else if is_prefix && is_nothing(answer) {
             return break_with(context, Refusal::NotFound);
         }
         context.grpc_status = grpc_status(&answer.headers);
@@ -336,7 +355,10 @@ impl ProxyHttp for Edge {
         if let Some(route) = &context.route
             && *error.esource() == ErrorSource::Upstream
         {
-            metrics::upstream_failed(route.service(), &refusal);
+            match route.target() {
+                Target::Service(service) => metrics::upstream_failed(service, &refusal),
+                Target::Origin(site) => metrics::origin_failed(site.prefix(), &refusal),
+            }
         }
         let error_code = refusal.http().as_u16();
         session.set_keepalive(None);

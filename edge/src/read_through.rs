@@ -11,10 +11,10 @@ use tonic::Code;
 use crate::{
     answer,
     cache::{
-        Cache, Found,
+        Cache, Found, Outcome,
         entry::Entry,
         epochs::Slot,
-        flight::{Landing, Outcome, Seat, Waiter},
+        flight::{Landing, Seat, Waiter},
         key::Key,
         plan::CachePlan,
     },
@@ -64,9 +64,9 @@ enum Fetching {
     /// It is over already.
     Done(Arc<Entry>),
     /// It began for this one.
-    Begun(Waiter),
+    Begun(Waiter<Outcome>),
     /// It began for another one.
-    Joined(Waiter),
+    Joined(Waiter<Outcome>),
 }
 
 impl ReadThrough {
@@ -192,11 +192,13 @@ impl ReadThrough {
         Ok(())
     }
 
-    async fn wait(&self, waiter: Waiter, context: &Context) -> Outcome {
+    async fn wait(&self, waiter: Waiter<Outcome>, context: &Context) -> Outcome {
         let left = context.deadline.left().unwrap_or(self.default_timeout);
-        tokio::time::timeout(left, waiter.outcome())
-            .await
-            .unwrap_or(Outcome::Failed(Refusal::DeadlineExceeded))
+        match tokio::time::timeout(left, waiter.outcome()).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Outcome::Failed(Refusal::Internal),
+            Err(_) => Outcome::Failed(Refusal::DeadlineExceeded),
+        }
     }
 
     /// Joins the fetch of a question, or begins it. The fetch belongs to
@@ -221,7 +223,7 @@ impl ReadThrough {
 
     async fn fly(
         self,
-        landing: Landing,
+        landing: Landing<Key, Outcome>,
         slots: Box<[Slot]>,
         route: Arc<MethodRoute>,
         trace: Trace,

@@ -87,6 +87,9 @@ pub enum Refusal {
     /// The deadline passed.
     #[error("the deadline has passed")]
     DeadlineExceeded,
+    /// The caller wants a kept answer or none.
+    #[error("there is no answer to this request in the cache")]
+    NotCached,
     /// Our own fault.
     #[error("something went wrong at the edge")]
     Internal,
@@ -119,6 +122,7 @@ impl Refusal {
             Self::UpstreamUnavailable => "SERVICE_UNAVAILABLE",
             Self::UpstreamBroken => "SERVICE_BROKEN",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::NotCached => "NOT_CACHED",
             Self::Internal => "EDGE_INTERNAL",
         }
     }
@@ -153,6 +157,7 @@ impl Refusal {
             }
             Self::UpstreamBroken => (Code::Unavailable, StatusCode::BAD_GATEWAY),
             Self::DeadlineExceeded => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
+            Self::NotCached => (Code::Unavailable, StatusCode::GATEWAY_TIMEOUT),
             Self::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
         }
     }

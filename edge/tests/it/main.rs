@@ -10,6 +10,7 @@ mod fleet;
 mod hardening;
 mod hardening_h2;
 mod hearing;
+mod http_caching;
 mod limits;
 mod malformed;
 mod operating;

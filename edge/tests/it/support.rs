@@ -6,6 +6,7 @@ pub(crate) mod nats;
 pub(crate) mod raw;
 pub(crate) mod services;
 pub(crate) mod tokens;
+pub(crate) mod web_origin;
 
 use std::{
     net::{SocketAddr, TcpListener},
