@@ -19,6 +19,7 @@ pub struct App {
     listeners: Listeners,
     upstreams: Upstreams,
     signals: Signals,
+    limits: Arc<Limits>,
     nats: Nats,
 }
 
@@ -42,11 +43,12 @@ impl App {
         let verifier = Verifier::new(&config.auth, clock.clone());
         let revocations = Arc::new(Revocations::new());
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
+        let limits = Arc::new(Limits::new(&config.limits).await?);
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
         let edge = Edge {
             routes: Routes::from_contracts(),
             guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
-            limits: Limits::new(&config.limits),
+            limits: Arc::clone(&limits),
             cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
             trusted_proxies: config.trusted_proxies.clone(),
             upstreams: upstreams.clone(),
@@ -77,8 +79,14 @@ impl App {
             listeners,
             upstreams,
             signals,
+            limits,
             nats,
         })
+    }
+
+    /// What it knows of limits and of other edges.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 
     /// Runs until told to stop, or until a part of it fails.
@@ -91,6 +99,7 @@ impl App {
             listeners,
             upstreams,
             signals,
+            limits,
             nats,
         } = self;
         let (up, is_up) = watch::channel(false);
@@ -112,7 +121,11 @@ impl App {
                     Ok(())
                 },
                 async {
-                    signals.run(nats, shutdown.clone()).await;
+                    limits.run(nats.clone(), shutdown.clone()).await;
+                    Ok(())
+                },
+                async {
+                    signals.run(nats.clone(), shutdown.clone()).await;
                     Ok(())
                 },
             )

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
-use crate::{address::Network, limit::LimitConfig, upstream::UpstreamConfig};
+use crate::{address::Network, limit::config::LimitConfig, upstream::UpstreamConfig};
 
 /// The edge proxy of Souk.
 #[derive(Debug, Clone, Parser)]
@@ -63,7 +63,7 @@ pub struct Config {
     /// Threads that answer requests; 0: one for each processor.
     #[arg(long, env = "SOUK_EDGE_THREADS", default_value_t = 0)]
     pub threads: usize,
-    /// How often an address may call.
+    /// How often callers may call.
     #[command(flatten)]
     pub limits: LimitConfig,
     /// Where the services are.

@@ -3,7 +3,7 @@
 //!
 //! Read it in this order: [`app`] builds and runs it, [`server`] listens,
 //! [`proxy`] is a request's way through it. On that way [`route`] says where
-//! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
+//! it goes, [`limit`] how often ([`members`] how many edges share it), [`guard`] who; [`read_through`] answers from
 //! the [`cache`]; [`upstream`] knows the services; [`answer`] writes what the
 //! edge says by itself; [`signals`] hears of changes.
 
@@ -23,6 +23,7 @@ pub mod frame;
 pub mod guard;
 pub mod headers;
 pub mod limit;
+pub mod members;
 pub mod metrics;
 pub mod origin;
 pub mod protocol;

@@ -8,6 +8,8 @@ mod caching;
 mod failing;
 mod hearing;
 mod limits;
+mod limits_in_a_fleet;
+mod limits_in_lua;
 mod passing;
 mod routing;
 mod stopping;
