@@ -103,11 +103,19 @@ impl App {
             nats,
         } = self;
         let (up, is_up) = watch::channel(false);
+        let counting = Arc::clone(&limits);
         let admin = Admin::new()
             .ready("listeners", move || {
                 let up = *is_up.borrow();
                 async move {
                     anyhow::ensure!(up, "not up yet");
+                    Ok(())
+                }
+            })
+            .ready("limits", move || {
+                let settled = counting.is_settled();
+                async move {
+                    anyhow::ensure!(settled, "other edges are not heard of yet");
                     Ok(())
                 }
             })

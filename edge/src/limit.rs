@@ -48,6 +48,8 @@ use crate::{address::block, members::Members, metrics, refusal::Refusal, route::
 const MAX_CALLERS: u64 = 100_000;
 /// The longest burst is a minute's: who was quiet for so long has all of it.
 const FORGET_AFTER: Duration = Duration::from_mins(2);
+/// How long an edge that begins waits to hear of others.
+const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 const CLASSES: [Limit; 4] = [Limit::Read, Limit::Write, Limit::Search, Limit::Auth];
 
@@ -231,6 +233,12 @@ impl Limits {
         self.shared.alone_since_us().is_some()
     }
 
+    /// Whether it is known by now how to count, or nobody can say: an edge that
+    /// has just begun hears of the others within moments.
+    pub fn is_settled(&self) -> bool {
+        !self.is_alone() || self.edges().is_some() || self.watch.0.elapsed() > SETTLE_WITHIN
+    }
+
     /// How many edges share the limits, if that is known.
     pub fn edges(&self) -> Option<u64> {
         self.members.count()
@@ -322,9 +330,7 @@ impl Limits {
         if self.shared.alone_since_us().is_some() {
             return;
         }
-        let edges = self.members.count().unwrap_or(1);
-        let lease = need.rate.lease(edges);
-        let Some((want, leasing)) = need.bucket.want_ahead(lease, now_us) else {
+        let Some((want, leasing)) = need.bucket.want_ahead(now_us) else {
             return;
         };
         let (shared, need, class) = (Arc::clone(&self.shared), need.clone(), class.index);

@@ -18,6 +18,8 @@ pub struct Bucket(Mutex<State>);
 struct State {
     /// Taken from the shared count ahead of need, and not used yet.
     leased: u64,
+    /// How many are taken ahead of need.
+    lease: u64,
     /// Somebody asks Redis for more of them.
     leasing: bool,
     /// When all that was taken will have flowed off, as far as we know.
@@ -61,6 +63,7 @@ impl Bucket {
     /// How many to ask for when one is needed now, and none is leased.
     pub fn want(self: &Arc<Self>, lease: u64) -> (u64, Option<Leasing>) {
         let mut state = self.state();
+        state.lease = lease;
         if lease <= 1 || state.leasing {
             return (1, None);
         }
@@ -70,13 +73,13 @@ impl Bucket {
 
     /// How many to ask for ahead of need: when less than half a lease is left,
     /// and there may be more.
-    pub fn want_ahead(self: &Arc<Self>, lease: u64, now_us: u64) -> Option<(u64, Leasing)> {
+    pub fn want_ahead(self: &Arc<Self>, now_us: u64) -> Option<(u64, Leasing)> {
         let mut state = self.state();
-        if state.leasing || state.leased * 2 >= lease || state.empty_until_us > now_us {
+        if state.leasing || state.leased * 2 >= state.lease || state.empty_until_us > now_us {
             return None;
         }
         state.leasing = true;
-        Some((lease - state.leased, Leasing(Arc::clone(self))))
+        Some((state.lease - state.leased, Leasing(Arc::clone(self))))
     }
 
     /// Notes what Redis said to a question that was sent at `asked_us`.

@@ -20,7 +20,7 @@ use std::{
 
 use fred::{
     clients::Pool,
-    interfaces::{ClientLike as _, EventInterface as _, LuaInterface as _},
+    interfaces::{ClientLike, EventInterface as _, LuaInterface as _},
     types::{config::Options, scripts::Script},
 };
 use svc_kit::{
@@ -242,12 +242,7 @@ impl Redis {
     /// Makes sure that all connections are up and that the script is known
     /// where each class is counted.
     async fn load(&self, mode: &str) -> Result<(), String> {
-        if !self
-            .pool
-            .clients()
-            .iter()
-            .all(|client| client.is_connected())
-        {
+        if !self.pool.clients().iter().all(ClientLike::is_connected) {
             return Err("not connected".to_owned());
         }
         let script = self.script.lua().cloned().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::{
 
 use fred::{
     clients::Client,
-    interfaces::{ClientLike as _, ServerInterface as _},
+    interfaces::ClientLike as _,
     types::{Builder, InfoKind, config::Config},
 };
 use nix::{
