@@ -131,3 +131,82 @@ impl Bucket {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    /// One a second, ten at once.
+    fn rate() -> Rate {
+        Rate::per_minute(NonZeroU32::new(60).unwrap(), 10)
+    }
+
+    const SECOND_US: u64 = 1_000_000;
+    const NOW_US: u64 = 1000 * SECOND_US;
+
+    #[test]
+    fn one_at_a_time_asks_for_a_lease_and_it_is_renewed_before_it_ends() {
+        let bucket = Arc::new(Bucket::default());
+        assert!(!bucket.take_leased());
+        let (want, leasing) = bucket.want(8);
+        assert_eq!(want, 8);
+        assert_eq!(bucket.want(8).0, 1, "the others take what they need");
+        bucket.keep(7);
+        drop(leasing);
+        for _ in 0..3 {
+            assert!(bucket.take_leased());
+        }
+        assert!(bucket.want_ahead(NOW_US).is_none(), "half is left");
+        assert!(bucket.take_leased());
+        let (want, _leasing) = bucket.want_ahead(NOW_US).unwrap();
+        assert_eq!(want, 5, "it never holds more than one lease");
+        assert!(bucket.want_ahead(NOW_US).is_none(), "somebody asks already");
+    }
+
+    #[test]
+    fn that_it_is_empty_is_remembered_until_it_fills() {
+        let bucket = Arc::new(Bucket::default());
+        assert_eq!(bucket.empty_for(NOW_US), None);
+        let taken = Taken {
+            granted: 0,
+            used_us: 10 * SECOND_US,
+        };
+        bucket.learn(rate(), taken, NOW_US);
+        assert_eq!(bucket.empty_for(NOW_US), Some(Duration::from_secs(1)));
+        assert_eq!(bucket.empty_for(NOW_US + SECOND_US), None);
+        bucket.keep(1);
+        assert_eq!(bucket.empty_for(NOW_US), None, "a lease is left");
+    }
+
+    #[test]
+    fn its_own_count_goes_on_from_what_redis_said_and_with_caution() {
+        let bucket = Bucket::default();
+        let nothing_us = 0;
+        for _ in 0..10 {
+            assert_eq!(bucket.take_local(rate(), NOW_US, nothing_us), Ok(()));
+        }
+        let wait = bucket.take_local(rate(), NOW_US, nothing_us).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(1));
+        bucket.return_local(rate());
+        assert_eq!(bucket.take_local(rate(), NOW_US, nothing_us), Ok(()));
+
+        let cautious_us = NOW_US + rate().caution_us();
+        let fresh = Bucket::default();
+        for _ in 0..rate().spare() {
+            assert_eq!(fresh.take_local(rate(), NOW_US, cautious_us), Ok(()));
+        }
+        assert!(fresh.take_local(rate(), NOW_US, cautious_us).is_err());
+
+        let told = Bucket::default();
+        let taken = Taken {
+            granted: 1,
+            used_us: 9 * SECOND_US,
+        };
+        told.learn(rate(), taken, NOW_US);
+        assert_eq!(told.left(rate(), NOW_US), (1, Duration::from_secs(1)));
+        assert_eq!(told.take_local(rate(), NOW_US, nothing_us), Ok(()));
+        assert!(told.take_local(rate(), NOW_US, nothing_us).is_err());
+    }
+}
