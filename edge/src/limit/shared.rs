@@ -165,6 +165,9 @@ impl Shared {
         };
         let lost = Arc::new(Notify::new());
         let _watching = redis.watch(&lost);
+        // An edge that begins without Redis has seen no outage: of what was
+        // counted before, Redis knows.
+        let mut was_together = self.alone_since_us().is_none();
         loop {
             let pause = async {
                 match self.alone_since_us() {
@@ -178,8 +181,9 @@ impl Shared {
                 () = lost.notified() => self.fall_back("a connection was lost"),
                 () = pause => {
                     if self.alone_since_us().is_some() {
-                        self.join("outage").await;
+                        self.join(if was_together { "outage" } else { "" }).await;
                     }
+                    was_together |= self.alone_since_us().is_none();
                 }
             }
         }

@@ -354,7 +354,10 @@ async fn a_redis_that_hangs_costs_one_timeout() {
     }
     let took = begun.elapsed();
     assert!(took >= timeout, "it was asked: {took:?}");
-    assert!(took < 5 * timeout, "{took:?}");
+    assert!(
+        took < 10 * timeout,
+        "half of what each would cost: {took:?}"
+    );
     redis.let_go();
     until("the edge counts in Redis again", async || {
         !edges[0].limits.is_alone()
