@@ -37,6 +37,7 @@ pub struct App {
     signals: Signals,
     replayed: watch::Receiver<bool>,
     warmer: Warmer,
+    limits: Arc<Limits>,
     nats: Nats,
 }
 
@@ -63,6 +64,7 @@ impl App {
         let verifier = Verifier::new(&config.auth, clock.clone());
         let revocations = Arc::new(Revocations::new());
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
+        let limits = Arc::new(Limits::new(&config.limits).await?);
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
         let routes = Routes::from_contracts()
             .with_origins(&config.origins)
@@ -81,7 +83,7 @@ impl App {
         let edge = Edge {
             routes,
             guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
-            limits: Limits::new(&config.limits),
+            limits: Arc::clone(&limits),
             cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
             trusted_proxies: config.trusted_proxies.clone(),
             patience: config.patience.clone(),
@@ -114,8 +116,14 @@ impl App {
             signals,
             replayed,
             warmer,
+            limits,
             nats,
         })
+    }
+
+    /// What it knows of limits and of other edges.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 
     /// Runs until told to stop, or until a part of it fails.
@@ -130,9 +138,11 @@ impl App {
             signals,
             replayed,
             mut warmer,
+            limits,
             nats,
         } = self;
         let (up, is_up) = watch::channel(false);
+        let counting = Arc::clone(&limits);
         let desk = Desk::new(
             Arc::clone(&signals.cache),
             nats.clone(),
@@ -155,6 +165,13 @@ impl App {
                     Ok(())
                 }
             })
+            .ready("limits", move || {
+                let settled = counting.is_settled();
+                async move {
+                    anyhow::ensure!(settled, "other edges are not heard of yet");
+                    Ok(())
+                }
+            })
             .serve(config.admin_listen, shutdown.clone());
         let all = async {
             tokio::try_join!(
@@ -169,7 +186,11 @@ impl App {
                     Ok(())
                 },
                 async {
-                    signals.run(nats, shutdown.clone()).await;
+                    limits.run(nats.clone(), shutdown.clone()).await;
+                    Ok(())
+                },
+                async {
+                    signals.run(nats.clone(), shutdown.clone()).await;
                     Ok(())
                 },
                 async {

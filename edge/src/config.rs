@@ -6,7 +6,7 @@ use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
 use crate::{
-    address::Network, connection::Patience, limit::LimitConfig, site::Site,
+    address::Network, connection::Patience, limit::config::LimitConfig, site::Site,
     upstream::UpstreamConfig, warm::WarmConfig,
 };
 
@@ -84,7 +84,7 @@ pub struct Config {
     /// that lead to them: "/media=http://127.0.0.1:8080", with commas between.
     #[arg(long = "origin", env = "SOUK_EDGE_ORIGINS", value_delimiter = ',')]
     pub origins: Vec<Site>,
-    /// How often an address may call.
+    /// How often callers may call.
     #[command(flatten)]
     pub limits: LimitConfig,
     /// Where the services are.

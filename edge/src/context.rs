@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use svc_kit::auth::Claims;
 
 use crate::{
-    deadline::Deadline, frame::StatusReader, http_cache::pages::Why, metrics::Live,
+    deadline::Deadline, frame::StatusReader, http_cache::pages::Why,
+    limit::standing::Standing, metrics::Live,
     protocol::Protocol, refusal::Refusal, route::Route, trace::Trace,
 };
 
@@ -142,6 +143,10 @@ pub struct Context {
     pub deadline: Deadline,
     /// Why it is not answered by a service.
     pub refusal: Option<Refusal>,
+    /// What its caller hears of its limits.
+    pub standing: Option<Standing>,
+    /// It is over a limit that is only counted.
+    pub shadow_refused: bool,
     /// What the cache had to do with it.
     pub cache: CacheOutcome,
     /// The status in the answer.
@@ -192,6 +197,8 @@ impl Context {
             claims: None,
             deadline: Deadline::default(),
             refusal: None,
+            standing: None,
+            shadow_refused: false,
             cache: CacheOutcome::None,
             grpc_status: None,
             upstream: None,

@@ -21,6 +21,7 @@ use crate::{
     context::Context,
     cors,
     deadline::GRPC_TIMEOUT,
+    limit::standing::{RATELIMIT, RATELIMIT_POLICY},
     protocol::Protocol,
     refusal::Refusal,
     trace::{TRACEPARENT, TRACERESPONSE, TRACESTATE},
@@ -175,6 +176,10 @@ pub fn dress(answer: &mut ResponseHeader, context: &Context) -> Result<()> {
     }
     if let Some(cache) = context.cache.header() {
         answer.append_header("cache-status", cache)?; // others may stand before us
+    }
+    if let Some(standing) = &context.standing {
+        answer.insert_header(RATELIMIT_POLICY, standing.policy.clone())?;
+        answer.insert_header(RATELIMIT, standing.left.clone())?;
     }
     cors::allow(answer, context.origin.as_ref())
 }

@@ -3,7 +3,8 @@
 //!
 //! Read it in this order: [`app`] builds and runs it, [`server`] listens,
 //! [`proxy`] is a request's way through it. On that way [`route`] says where
-//! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
+//! it goes, [`limit`] how often ([`members`] how many edges share that),
+//! [`guard`] who; [`read_through`] answers from
 //! the [`cache`], and [`http_cache`] plain HTTP from the same; [`upstream`] knows
 //! the services, [`site`] other origins; [`answer`] writes what the edge says by
 //! itself; [`signals`] hears of changes; [`warm`] asks before callers do;
@@ -30,6 +31,7 @@ pub mod headers;
 pub mod hello;
 pub mod http_cache;
 pub mod limit;
+pub mod members;
 pub mod metrics;
 pub mod origin;
 pub mod protocol;

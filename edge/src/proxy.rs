@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,8 @@ use pingora::{
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
 };
+use proto::policy::Access;
+use svc_kit::auth::Claims;
 
 use crate::{
     access_log,
@@ -29,7 +32,7 @@ use crate::{
     guard::Guard,
     headers,
     http_cache::{tags, through::Through},
-    limit::Limits,
+    limit::{Limits, Verdict},
     metrics,
     protocol::Protocol,
     read_through::ReadThrough,
@@ -51,7 +54,7 @@ pub struct Edge {
     /// Who may pass.
     pub guard: Guard,
     /// How often.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Whose scripts may read the answers.
     pub cors: Cors,
     /// Proxies before us that are believed.
@@ -99,8 +102,37 @@ impl Edge {
         if !route.takes(&request.method) {
             return Err(Refusal::MethodNotAllowed(route.methods()));
         }
-        self.limits.check(route.limit(), context.caller)?;
-        if let Route::Method(method) = &route {
+        if route.access() != Access::Public
+            && let Some(verdict) = self.limits.recall(route.limit(), context.caller)
+        {
+            note(verdict, context)?;
+        }
+        let vetted = self.vet(&route, session, context).await;
+        // Whoever is turned away has called all the same.
+        let account = vetted.as_ref().ok().and_then(Option::as_ref);
+        let account = account.map(|claims| claims.sub);
+        let counting = self.limits.count(route.limit(), context.caller, account);
+        note(counting.await, context)?;
+        context.claims = vetted?;
+        let declared = headers::content_length(&request.headers).unwrap_or(0);
+        if declared > self.bounds.max_body(&route) {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if context.deadline.passed() {
+            return Err(Refusal::DeadlineExceeded);
+        }
+        Ok(route)
+    }
+
+    /// Who calls, if the route's protocol is kept and its access allows it.
+    async fn vet(
+        &self,
+        route: &Route,
+        session: &Session,
+        context: &mut Context,
+    ) -> Result<Option<Claims>, Refusal> {
+        let request = session.req_header();
+        if let Route::Method(method) = route {
             if !context.protocol.is_grpc() {
                 return Err(Refusal::MediaTypeUnsupported);
             }
@@ -110,15 +142,7 @@ impl Edge {
             let requested = deadline::requested(&request.headers);
             context.deadline = Deadline::new(context.started, requested, self.bounds.cap(method));
         }
-        context.claims = self.guard.admit(route.access(), &request.headers).await?;
-        let declared = headers::content_length(&request.headers).unwrap_or(0);
-        if declared > self.bounds.max_body(&route) {
-            return Err(Refusal::BodyTooLarge);
-        }
-        if context.deadline.passed() {
-            return Err(Refusal::DeadlineExceeded);
-        }
-        Ok(route)
+        self.guard.admit(route.access(), &request.headers).await
     }
 
     /// Ends a stream whose caller may not stay. A single call that was begun
@@ -135,6 +159,13 @@ impl Edge {
             Err(refusal) => break_with(context, refusal),
         }
     }
+}
+
+/// Notes what came of counting a request.
+fn note(verdict: Verdict, context: &mut Context) -> Result<(), Refusal> {
+    context.standing = verdict.standing;
+    context.shadow_refused = verdict.shadow_refused;
+    verdict.refusal.map_or(Ok(()), Err)
 }
 
 /// Ends a request that is under way, with this refusal.

@@ -78,6 +78,9 @@ pub enum Refusal {
         /// When the next request will be let through.
         retry_after: Duration,
     },
+    /// Nobody can count for the fleet, and the class is closed then.
+    #[error("requests of this kind cannot be counted at the moment")]
+    LimitsUnavailable,
     /// The service cannot be reached.
     #[error("the service is not available at the moment")]
     UpstreamUnavailable,
@@ -119,6 +122,7 @@ impl Refusal {
             Self::KeysUnavailable => "KEYS_UNAVAILABLE",
             Self::RoleMissing => "ROLE_MISSING",
             Self::Throttled { .. } => "RATE_LIMITED",
+            Self::LimitsUnavailable => "LIMITS_UNAVAILABLE",
             Self::UpstreamUnavailable => "SERVICE_UNAVAILABLE",
             Self::UpstreamBroken => "SERVICE_BROKEN",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
@@ -152,7 +156,7 @@ impl Refusal {
             }
             Self::RoleMissing => (Code::PermissionDenied, StatusCode::FORBIDDEN),
             Self::Throttled { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
-            Self::KeysUnavailable | Self::UpstreamUnavailable => {
+            Self::KeysUnavailable | Self::LimitsUnavailable | Self::UpstreamUnavailable => {
                 (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::UpstreamBroken => (Code::Unavailable, StatusCode::BAD_GATEWAY),
@@ -180,7 +184,9 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::UpstreamUnavailable | Self::KeysUnavailable => Some(RETRY_AFTER),
+            Self::UpstreamUnavailable | Self::KeysUnavailable | Self::LimitsUnavailable => {
+                Some(RETRY_AFTER)
+            }
             _ => None,
         }
     }

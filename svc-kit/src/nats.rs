@@ -6,6 +6,7 @@
 pub(crate) mod headers;
 pub mod inspect;
 mod streams;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{backoff::Backoff, secret::Secret};
 
 pub use streams::{DEAD_LETTER_MAX_AGE, DUPLICATE_WINDOW, STREAM_MAX_AGE};
+pub use words::Listener;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,6 +12,8 @@ mod hardening_h2;
 mod hearing;
 mod http_caching;
 mod limits;
+mod limits_in_a_fleet;
+mod limits_in_lua;
 mod malformed;
 mod operating;
 mod passing;

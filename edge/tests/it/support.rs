@@ -4,6 +4,7 @@ pub(crate) mod grpc_web;
 pub(crate) mod h2;
 pub(crate) mod nats;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod services;
 pub(crate) mod tokens;
 pub(crate) mod web_origin;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use edge::{App, Config};
+use edge::{App, Config, limit::Limits};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -46,6 +47,7 @@ pub(crate) struct Harness {
     pub(crate) admin: SocketAddr,
     pub(crate) shop: Arc<Shop>,
     pub(crate) clock: Clock,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) shutdown: Shutdown,
     pub(crate) task: Mutex<Option<JoinHandle<anyhow::Result<()>>>>,
 }
@@ -94,12 +96,14 @@ impl Harness {
         let config = config(edge, admin, &shop.url(), flags);
         let shutdown = Shutdown::new();
         let app = App::build_at(config, clock.clone()).await.unwrap();
+        let limits = app.limits();
         let task = tokio::spawn(app.run_until_stopped(shutdown.clone()));
         Self {
             edge,
             admin,
             shop,
             clock,
+            limits,
             shutdown,
             task: Mutex::new(Some(task)),
         }
@@ -197,6 +201,7 @@ pub(crate) fn config(
     let admin = admin.to_string();
     let jwks = format!("{shop_url}/.well-known/jwks.json");
     let nats = svc_kit::testing::server_url("SOUK_TEST_NATS_URL");
+    let fleet = format!("test-{}", product_id());
     let mut arguments = vec![
         "edge",
         "--http-listen",
@@ -217,6 +222,7 @@ pub(crate) fn config(
         ("--payment-url", shop_url),
         ("--notify-url", shop_url),
         ("--nats-url", &nats),
+        ("--fleet", &fleet),
     ];
     for (flag, value) in defaults {
         if !flags.contains(&flag) {
