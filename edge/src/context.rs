@@ -13,9 +13,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use svc_kit::auth::Claims;
 
 use crate::{
-    deadline::Deadline, frame::StatusReader, http_cache::pages::Why,
-    limit::standing::Standing, metrics::Live,
-    protocol::Protocol, refusal::Refusal, route::Route, trace::Trace,
+    deadline::Deadline, frame::StatusReader, http_cache::pages::Why, limit::standing::Standing,
+    metrics::Live, protocol::Protocol, refusal::Refusal, route::Route, trace::Trace,
 };
 
 /// What the cache had to do with a request.

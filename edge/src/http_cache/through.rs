@@ -183,7 +183,11 @@ impl Through {
     async fn hit(&self, session: &mut Session, context: &mut Context, entry: &Entry) -> Result<()> {
         let now_ms = self.pages.cache().now_ms();
         context.cache = CacheOutcome::Hit {
-            ttl: self.pages.freshness(&entry.head).left_ms(now_ms).div_euclid(1000),
+            ttl: self
+                .pages
+                .freshness(&entry.head)
+                .left_ms(now_ms)
+                .div_euclid(1000),
         };
         let bytes = serve::entry(session, context, entry, now_ms).await?;
         metrics::cache_served(context.route_name(), bytes);
