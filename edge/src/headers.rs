@@ -11,7 +11,7 @@ use http::{
     },
 };
 use pingora::{
-    Result,
+    ErrorType, OrErr as _, Result,
     http::{RequestHeader, ResponseHeader},
 };
 use proto::policy::Access;
@@ -87,7 +87,7 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
     if !context.trace.continued {
         request.remove_header(TRACESTATE);
     }
-    request.insert_header(TRACEPARENT, context.trace.to_string())?;
+    request.insert_header(TRACEPARENT, context.trace.header())?;
     let forwarded_for = if context.caller == peer {
         peer.to_string()
     } else {
@@ -106,7 +106,11 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
         request.insert_header(TE, "trailers")?;
         match context.deadline.left() {
             Some(left) => {
-                request.insert_header(GRPC_TIMEOUT, svc_kit::deadline::format(left))?;
+                let mut left = HeaderValue::try_from(svc_kit::deadline::format(left))
+                    .or_err(ErrorType::InternalError, "a timeout is not a header")?;
+                // It hardly repeats: HPACK's table is for what does.
+                left.set_sensitive(true);
+                request.insert_header(GRPC_TIMEOUT, left)?;
             }
             None => {
                 request.remove_header(GRPC_TIMEOUT);
@@ -118,16 +122,12 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
 
 /// Takes out what a caller may not say.
 fn strip(request: &mut RequestHeader) {
-    let own: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(OWN_PREFIX))
-        .cloned()
-        .collect();
-    for name in &own {
-        request.remove_header(name);
-    }
-    for name in FORWARDING {
+    let not_theirs = |name: &&HeaderName| {
+        name.as_str().starts_with(OWN_PREFIX) || FORWARDING.contains(&name.as_str())
+    };
+    // Seldom any: one look at the names is all that most requests pay.
+    let found: Vec<HeaderName> = request.headers.keys().filter(not_theirs).cloned().collect();
+    for name in &found {
         request.remove_header(name);
     }
 }
@@ -138,10 +138,10 @@ fn strip(request: &mut RequestHeader) {
 /// Never in practice: all values are valid headers.
 pub fn dress(answer: &mut ResponseHeader, context: &Context) -> Result<()> {
     answer.remove_header(&SERVER);
-    answer.insert_header(TRACERESPONSE, context.trace.to_string())?;
-    answer.insert_header(X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    answer.insert_header(TRACERESPONSE, context.trace.header())?;
+    answer.insert_header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))?;
     if context.secure {
-        answer.insert_header(STRICT_TRANSPORT_SECURITY, HSTS)?;
+        answer.insert_header(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS))?;
     }
     if let Some(cache) = context.cache.header() {
         answer.insert_header("cache-status", cache)?;

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
+    modules::http::HttpModules,
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
 };
@@ -157,6 +158,10 @@ impl ProxyHttp for Edge {
     fn new_ctx(&self) -> Context {
         Context::new(&self.in_flight)
     }
+
+    /// None: the default one compresses at level zero, and costs each request
+    /// some allocations.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         session.set_read_timeout(Some(DOWNSTREAM_READ_TIMEOUT));

@@ -87,6 +87,13 @@ impl ReadThrough {
                 return Ok(true);
             }
         };
+        // Most questions come in their canonical form, which need not be found
+        // out to be answered.
+        let as_it_came = Key::as_it_came(route.policy, &message);
+        if let Found::Fresh(entry) = self.cache.find(&as_it_came) {
+            self.serve(session, context, &entry).await?;
+            return Ok(true);
+        }
         let Ok((key, request)) = Key::of(route.policy, &message) else {
             answer::refuse(session, context, Refusal::MessageMalformed).await?;
             return Ok(true);
@@ -236,13 +243,19 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
         return Ok(Ok(Question::Other));
     }
     session.enable_retry_buffering();
-    let mut body = BytesMut::new();
+    let mut body = Bytes::new();
     loop {
         let chunk = session.read_request_body();
         match tokio::time::timeout(QUESTION_TIMEOUT, chunk).await {
             Err(_) => return Ok(Err(Refusal::BodyTimeout)),
             Ok(chunk) => match chunk? {
-                Some(chunk) => body.extend_from_slice(&chunk),
+                // Most come in one piece.
+                Some(chunk) if body.is_empty() => body = chunk,
+                Some(chunk) => {
+                    let mut longer = BytesMut::from(body);
+                    longer.extend_from_slice(&chunk);
+                    body = longer.freeze();
+                }
                 None => break,
             },
         }
@@ -252,13 +265,16 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
         if body.len() > MAX_QUESTION_BYTES {
             return Ok(Ok(Question::Other));
         }
+        if session.is_body_done() {
+            break;
+        }
     }
     let body = match protocol {
         Protocol::GrpcWebText => match frame::decode_text(&body) {
             Some(body) => body,
             None => return Ok(Err(Refusal::MessageMalformed)),
         },
-        _ => body.freeze(),
+        _ => body,
     };
     Ok(match frame::single(&body) {
         Ok(message) => Ok(Question::Message(message)),
