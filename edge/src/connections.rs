@@ -6,9 +6,13 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use pingora::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
+use pingora::{
+    apps::ServerApp,
+    protocols::{ALPN, Stream},
+    server::ShutdownWatch,
+};
 
-use crate::metrics::Live;
+use crate::{gather::Gathered, metrics::Live};
 
 /// An app behind a count.
 #[derive(Debug)]
@@ -51,6 +55,10 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
             return None; // closed without a word: words cost, too
         }
         let _live = Live::connection();
+        let stream = match stream.selected_alpn_proto() {
+            Some(ALPN::H2) => Box::new(Gathered::new(stream)),
+            _ => stream,
+        };
         self.app.process_new(stream, shutdown).await
     }
 

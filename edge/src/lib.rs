@@ -20,6 +20,7 @@ pub mod cors;
 pub mod deadline;
 pub mod failure;
 pub mod frame;
+pub mod gather;
 pub mod guard;
 pub mod headers;
 pub mod limit;
