@@ -7,9 +7,22 @@ use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
 use tokio::sync::watch;
 
 use crate::{
-    bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors, guard::Guard,
-    limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough, revocation::Revocations,
-    route::Routes, server::Listeners, signals::Signals, upstream::Upstreams,
+    bounds::Bounds,
+    cache::Cache,
+    config::Config,
+    context::InFlight,
+    cors::Cors,
+    guard::Guard,
+    limit::Limits,
+    origin::Origin,
+    proxy::Edge,
+    read_through::ReadThrough,
+    revocation::Revocations,
+    route::Routes,
+    server::{Listeners, UPSTREAM_POOL_SIZE},
+    signals::Signals,
+    unary::Unary,
+    upstream::Upstreams,
 };
 
 /// The edge, ready to run.
@@ -55,6 +68,7 @@ impl App {
                 Origin::new(upstreams.clone()),
                 default_timeout,
             ),
+            unary: Unary::new(UPSTREAM_POOL_SIZE),
             bounds: Bounds {
                 max_body_bytes: config.max_body_bytes,
                 default_timeout,

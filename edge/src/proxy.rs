@@ -35,6 +35,7 @@ use crate::{
     refusal::Refusal,
     route::{Route, Routes},
     trace::Trace,
+    unary::Unary,
     upstream::Upstreams,
 };
 
@@ -63,6 +64,8 @@ pub struct Edge {
     pub upstreams: Upstreams,
     /// Answers from the cache.
     pub read_through: ReadThrough,
+    /// The short way of small calls.
+    pub unary: Unary,
     /// Limits on time and size.
     pub bounds: Bounds,
     /// How much runs.
@@ -195,7 +198,7 @@ impl ProxyHttp for Edge {
                 // What a service does is an outcome there, not an error.
                 .map_err(Error::into_down);
         }
-        Ok(false)
+        self.unary.forward(self, session, context).await
     }
 
     async fn request_body_filter(

@@ -45,9 +45,9 @@ const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: usize = 4;
 /// How often a failed request may be tried again, the first time included.
-const MAX_ATTEMPTS: usize = 2;
+pub const MAX_ATTEMPTS: usize = 2;
 /// Connections to services without requests that are kept.
-const UPSTREAM_POOL_SIZE: usize = 128;
+pub const UPSTREAM_POOL_SIZE: usize = 128;
 /// How long the listeners may take to come up.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often we look whether they are up, or requests are done.
