@@ -100,14 +100,15 @@ pub async fn run(options: &BenchEdgeOptions, say: impl Fn(&str)) -> anyhow::Resu
         }
     }
     for row in under_load {
-        let contenders: Vec<&Server> = started
-            .iter()
-            .filter(|server| ground.peers_of(row).contains(&server.peer))
-            .collect();
-        let mut measured = Measured::new(row);
-        for server in &contenders {
-            h2load.load(row, server, &ground, WARM_UP).await?;
+        let mut contenders: Vec<&Server> = Vec::new();
+        let able = ground.peers_of(row);
+        for server in started.iter().filter(|one| able.contains(&one.peer)) {
+            match h2load.load(row, server, &ground, WARM_UP).await {
+                Ok(_) => contenders.push(server),
+                Err(why) => say(&format!("{} is left out: {why:#}", server.peer)),
+            }
         }
+        let mut measured = Measured::new(row);
         for round in 1..=options.rounds {
             say(&format!("{row}, round {round}"));
             for server in &contenders {

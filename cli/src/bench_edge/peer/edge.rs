@@ -30,6 +30,7 @@ pub(super) fn launch(launch: Launch, ground: &Ground<'_>, listens: Listens) -> L
         .env("SOUK_EDGE_TLS_KEY", &ground.tls.key)
         .env("SOUK_EDGE_THREADS", "1")
         .env("SOUK_JWKS_URL", format!("{origin}/.well-known/jwks.json"))
+        .env("SOUK_EDGE_ORIGINS", format!("/files={origin}"))
         .env("SOUK_NATS_URL", ground.servers.nats_url())
         .env("SOUK_REDIS_URL", ground.servers.redis_url())
         .env("SOUK_LOG", "info,edge::access=off")
