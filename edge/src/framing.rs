@@ -97,7 +97,10 @@ impl Framing {
 fn trim_ows(value: &[u8]) -> &[u8] {
     let is_text = |byte: &u8| !b" \t".contains(byte);
     let begin = value.iter().position(is_text).unwrap_or(value.len());
-    let end = value.iter().rposition(is_text).map_or(begin, |last| last + 1);
+    let end = value
+        .iter()
+        .rposition(is_text)
+        .map_or(begin, |last| last + 1);
     &value[begin..end]
 }
 
