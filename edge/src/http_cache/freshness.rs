@@ -188,7 +188,7 @@ fn lifetime_ms(status: StatusCode, headers: &HeaderMap, allowed: &Allowed, date_
         return millis(seconds);
     }
     if is_explicit(headers, allowed) {
-        return expires_ms(headers).map_or(0, |expires| (expires - date_ms).max(0));
+        return expires_ms(headers).map_or(0, |expires| expires - date_ms);
     }
     if !is_heuristic(status) && !allowed.public {
         return 0;

@@ -9,11 +9,10 @@ use http::{
 };
 use pingora::http::RequestHeader;
 
-use crate::cache::epochs::{self, Slot};
-
-/// What a tag of a URL begins with. Host, path and query follow, so that both
-/// schemes are purged at once.
-const TAG: &str = "url:";
+use crate::cache::{
+    epochs::{self, Slot},
+    url_tag,
+};
 
 /// A URL. Its query may hold a secret, so `Debug` leaves it out.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -89,9 +88,10 @@ impl Url {
         epochs::slot(&self.tag())
     }
 
-    /// The tag that purges it.
+    /// The tag that purges it, for both schemes.
     pub fn tag(&self) -> String {
-        format!("{TAG}{}", self.rest())
+        let (host, path) = self.rest().split_at(self.host_len);
+        url_tag(host, path)
     }
 
     /// Its bytes in memory.

