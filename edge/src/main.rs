@@ -13,6 +13,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     let config = Config::parse();
     svc_kit::run("edge", &config.telemetry.clone(), async move |shutdown| {
-        App::build(config).await?.run_until_stopped(shutdown).await
+        // Too large to lie on a stack.
+        Box::pin(App::build(config).await?.run_until_stopped(shutdown)).await
     })
 }
