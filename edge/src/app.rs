@@ -7,9 +7,21 @@ use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
 use tokio::sync::watch;
 
 use crate::{
-    bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors, guard::Guard,
-    limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough, revocation::Revocations,
-    route::Routes, server::Listeners, signals::Signals, upstream::Upstreams,
+    bounds::Bounds,
+    cache::Cache,
+    config::Config,
+    context::InFlight,
+    cors::Cors,
+    guard::Guard,
+    limit::Limits,
+    origin::Origin,
+    proxy::Edge,
+    read_through::ReadThrough,
+    revocation::Revocations,
+    route::Routes,
+    server::Listeners,
+    signals::Signals,
+    upstream::{Upstreams, report},
 };
 
 /// The edge, ready to run.
@@ -95,6 +107,7 @@ impl App {
         } = self;
         let (up, is_up) = watch::channel(false);
         let admin = Admin::new()
+            .http(report::router(upstreams.clone(), signals.clock.clone()))
             .ready("listeners", move || {
                 let up = *is_up.borrow();
                 async move {
@@ -108,7 +121,7 @@ impl App {
                 admin,
                 listeners.run(up, shutdown.clone()),
                 async {
-                    upstreams.keep_looking_up(shutdown.clone()).await;
+                    upstreams.keep_watch(shutdown.clone()).await;
                     Ok(())
                 },
                 async {

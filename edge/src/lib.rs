@@ -35,6 +35,7 @@ pub mod server;
 pub mod signals;
 pub mod tls;
 pub mod trace;
+pub mod unary;
 pub mod upstream;
 
 pub use app::App;

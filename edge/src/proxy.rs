@@ -15,12 +15,13 @@ use pingora::{
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
 };
+use tonic::Code;
 
 use crate::{
     access_log,
     address::{self, Network},
     answer,
-    bounds::Bounds,
+    bounds::{Bounds, GRACE},
     context::{Context, InFlight},
     cors::{self, Cors},
     deadline::{self, Deadline},
@@ -34,7 +35,7 @@ use crate::{
     refusal::Refusal,
     route::{Route, Routes},
     trace::Trace,
-    upstream::Upstreams,
+    upstream::{Choice, Upstreams},
 };
 
 /// How long a caller may take to read the next part of an answer.
@@ -44,6 +45,9 @@ const DOWNSTREAM_READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the rest of a refused request is read, so that its connection can
 /// be used again.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An instance's answer that is not handed on: another instance is asked.
+const DECLINED: ErrorType = ErrorType::Custom("Declined");
 
 /// The edge, as Pingora sees it.
 #[derive(Debug)]
@@ -119,9 +123,35 @@ impl Edge {
         Ok(route)
     }
 
-    /// Ends a stream whose caller may not stay. A single call that was begun
-    /// is answered: it has been done.
+    /// Where an attempt goes.
+    fn peer(&self, session: &mut Session, context: &mut Context) -> Result<HttpPeer, Refusal> {
+        let route = context.route.as_ref().ok_or(Refusal::Internal)?;
+        let silence = self.bounds.silence(route, context.deadline);
+        let call = match &mut context.call {
+            Some(call) => call,
+            none => {
+                let begun =
+                    self.upstreams
+                        .call(route.service(), route.is_stream(), Choice::Load)?;
+                none.insert(begun)
+            }
+        };
+        let peer = call.attempt(silence, context.deadline)?;
+        context.upstream = call.label();
+        context.body_bytes = 0; // it is sent from the start
+        if session.as_mut().is_body_empty() {
+            call.sent();
+        }
+        Ok(peer)
+    }
+
+    /// Ends a call whose time is over, however slowly it drips, and a stream
+    /// whose caller may not stay. A single call that was begun is answered: it
+    /// has been done.
     fn stay(&self, context: &mut Context) -> Result<()> {
+        if context.deadline.passed_by(GRACE) {
+            return break_with(context, Refusal::DeadlineExceeded);
+        }
         let (Some(route), Some(claims)) = (&context.route, &context.claims) else {
             return Ok(());
         };
@@ -197,10 +227,13 @@ impl ProxyHttp for Edge {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
         context.body_bytes += body.as_ref().map_or(0, Bytes::len);
+        if end_of_stream && let Some(call) = &mut context.call {
+            call.sent();
+        }
         let over = context
             .route
             .as_ref()
@@ -213,18 +246,11 @@ impl ProxyHttp for Edge {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        let Some(route) = context.route.clone() else {
-            return Err(Error::new_in(ErrorType::InternalError));
-        };
-        let silence = self.bounds.silence(&route, context.deadline);
-        match self.upstreams.peer(route.service(), silence) {
-            Ok(peer) => {
-                context.upstream = Some(format!("{}@{}", route.service().name(), peer._address));
-                Ok(Box::new(peer))
-            }
+        match self.peer(session, context) {
+            Ok(peer) => Ok(Box::new(peer)),
             Err(refusal) => {
                 context.refusal = Some(refusal);
                 Err(Error::new_up(ErrorType::ConnectError))
@@ -243,7 +269,7 @@ impl ProxyHttp for Edge {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         answer: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
@@ -251,6 +277,14 @@ impl ProxyHttp for Edge {
             return break_with(context, Refusal::NotFound);
         }
         context.grpc_status = grpc_status(&answer.headers);
+        let declined = is_declined(answer);
+        if let Some(call) = &mut context.call {
+            call.answered(declined);
+        }
+        if declined && may_repeat(session, context) {
+            context.repeating = true;
+            return Err(Error::new_up(DECLINED));
+        }
         headers::dress(answer, context)
     }
 
@@ -282,23 +316,44 @@ impl ProxyHttp for Edge {
         Ok(())
     }
 
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        peer: &HttpPeer,
+        context: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("peer {}", peer._address));
+        // Nothing was sent: another instance may have it, whatever it does.
+        let deadline = context.deadline;
+        let repeat = context.call.as_mut().is_some_and(|call| {
+            call.failed();
+            call.may_repeat(deadline)
+        });
+        error.set_retry(repeat);
+        error
+    }
+
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
         context: &mut Context,
-        client_reused: bool,
+        _client_reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("peer {}", peer._address));
-        // A kept connection may have died unseen: what changes nothing is
-        // tried once more.
-        let repeat = client_reused
-            && *error.esource() == ErrorSource::Upstream
-            && !matches!(error.etype(), ErrorType::ReadTimedout)
-            && session.response_written().is_none()
-            && !session.retry_buffer_truncated()
-            && context.route.as_ref().is_some_and(Route::is_repeatable);
+        let is_upstream = *error.esource() == ErrorSource::Upstream;
+        let is_late = matches!(error.etype(), ErrorType::ReadTimedout);
+        let mut repeat = std::mem::take(&mut context.repeating);
+        if let Some(call) = &mut context.call {
+            match (repeat, is_upstream && !is_late) {
+                (true, _) => call.pass_over(),
+                (false, true) => call.failed(),
+                (false, false) => call.given_up(),
+            }
+        }
+        repeat = repeat || is_upstream && !is_late && may_repeat(session, context);
         error.set_retry(repeat);
         error
     }
@@ -354,6 +409,24 @@ impl ProxyHttp for Edge {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         access_log::write(session, context, error);
     }
+}
+
+/// Whether a request may be tried again: when it changes nothing, when the
+/// caller has got nothing yet, and when it is paid for.
+fn may_repeat(session: &Session, context: &Context) -> bool {
+    session.response_written().is_none()
+        && !session.as_ref().retry_buffer_truncated()
+        && context.route.as_ref().is_some_and(Route::is_repeatable)
+        && context
+            .call
+            .as_ref()
+            .is_some_and(|call| call.may_repeat(context.deadline))
+}
+
+/// Whether an instance, or something before it, says that it cannot answer.
+fn is_declined(answer: &ResponseHeader) -> bool {
+    let unavailable = grpc_status(&answer.headers) == Some(Code::Unavailable as i32);
+    unavailable || matches!(answer.status.as_u16(), 502..=504)
 }
 
 /// Whether a service that was asked for plain HTTP says that there is none:

@@ -78,6 +78,9 @@ pub enum Refusal {
     /// The service cannot be reached.
     #[error("the service is not available at the moment")]
     UpstreamUnavailable,
+    /// The service has as many requests as we let it have.
+    #[error("the service has too much to do at the moment")]
+    ServiceOverloaded,
     /// The service broke off or answered nonsense.
     #[error("the service did not answer properly")]
     UpstreamBroken,
@@ -113,6 +116,7 @@ impl Refusal {
             Self::RoleMissing => "ROLE_MISSING",
             Self::Throttled { .. } => "RATE_LIMITED",
             Self::UpstreamUnavailable => "SERVICE_UNAVAILABLE",
+            Self::ServiceOverloaded => "SERVICE_OVERLOADED",
             Self::UpstreamBroken => "SERVICE_BROKEN",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Internal => "EDGE_INTERNAL",
@@ -143,7 +147,7 @@ impl Refusal {
             }
             Self::RoleMissing => (Code::PermissionDenied, StatusCode::FORBIDDEN),
             Self::Throttled { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
-            Self::KeysUnavailable | Self::UpstreamUnavailable => {
+            Self::KeysUnavailable | Self::UpstreamUnavailable | Self::ServiceOverloaded => {
                 (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::UpstreamBroken => (Code::Unavailable, StatusCode::BAD_GATEWAY),
@@ -170,7 +174,9 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::UpstreamUnavailable | Self::KeysUnavailable => Some(RETRY_AFTER),
+            Self::UpstreamUnavailable | Self::ServiceOverloaded | Self::KeysUnavailable => {
+                Some(RETRY_AFTER)
+            }
             _ => None,
         }
     }

@@ -18,6 +18,7 @@ pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> +
 #[derive(Default, Clone)]
 pub struct Admin {
     checks: BTreeMap<&'static str, Check>,
+    http: Router,
 }
 
 impl Admin {
@@ -41,22 +42,31 @@ impl Admin {
         self
     }
 
+    /// Answers these routes, too.
+    #[must_use]
+    pub fn http(mut self, router: Router) -> Self {
+        self.http = self.http.merge(router);
+        self
+    }
+
     /// Answers until told to stop.
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn serve(self, listen: SocketAddr, shutdown: Shutdown) -> anyhow::Result<()> {
+    pub async fn serve(mut self, listen: SocketAddr, shutdown: Shutdown) -> anyhow::Result<()> {
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             anyhow::anyhow!("cannot listen on {listen} for administration: {error}")
         })?;
         let stopping = shutdown.clone();
+        let http = std::mem::take(&mut self.http);
         let router = Router::new()
             .route("/livez", get(async || "ok\n"))
             .route(
                 "/readyz",
                 get(move || self.clone().readyz(stopping.clone())),
             )
-            .route("/metrics", get(async || metrics::text()));
+            .route("/metrics", get(async || metrics::text()))
+            .merge(http);
         axum::serve(listener, router)
             .with_graceful_shutdown(async move { shutdown.stopped().await })
             .await?;

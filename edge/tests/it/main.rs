@@ -14,3 +14,4 @@ mod stopping;
 mod support;
 mod tls;
 mod tokens;
+mod upstreams;
