@@ -137,7 +137,7 @@ impl Upstreams {
             pools: Service::ALL.map(pool).into(),
             discoveries: discoveries.map(Mutex::new).into(),
             names,
-            checker: Checker::new(),
+            checker: Checker::unconnected(),
             health_interval: Duration::from_millis(config.health_interval_ms),
         })))
     }

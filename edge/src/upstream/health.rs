@@ -88,7 +88,7 @@ impl std::fmt::Debug for Checker {
 
 impl Checker {
     /// Without connections yet.
-    pub fn new() -> Self {
+    pub fn unconnected() -> Self {
         Self(Arc::new(Connector::new(Some(ConnectorOptions::new(
             POOL_SIZE,
         )))))

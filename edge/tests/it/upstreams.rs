@@ -593,7 +593,7 @@ async fn the_same_question_finds_the_same_instance() {
 
 #[tokio::test]
 async fn a_name_stands_for_all_its_addresses_and_the_last_ones_stay_when_it_is_not_answered() {
-    let (one, other) = (Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2));
+    let (one, other) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
     let names = NameServer::start(&[one]).await;
     let first = Shop::start_at(free_address()).await;
     let port = first.address.port();
