@@ -78,15 +78,19 @@ impl Origin {
             .inspect_err(|refusal| metrics::upstream_failed(route.service, refusal))?;
         loop {
             let outcome = self.attempt(&mut call, &question, deadline, timeout).await;
-            let repeat = match &outcome {
-                Ok(reply) => reply.code == Code::Unavailable as i32,
-                Err(Refusal::UpstreamUnavailable | Refusal::UpstreamBroken) => true,
-                Err(_) => false,
-            };
             if let Err(refusal) = &outcome {
                 metrics::upstream_failed(route.service, refusal);
             }
-            if !repeat || !call.may_repeat(deadline) {
+            let is_repeated = match &outcome {
+                Ok(reply) if reply.code == Code::Unavailable as i32 => {
+                    call.may_go_elsewhere(deadline)
+                }
+                Err(Refusal::UpstreamUnavailable) => call.may_go_elsewhere(deadline),
+                // A kept connection may have died unseen.
+                Err(Refusal::UpstreamBroken) => call.may_repeat(deadline),
+                Ok(_) | Err(_) => false,
+            };
+            if !is_repeated {
                 return outcome;
             }
             call.pass_over();

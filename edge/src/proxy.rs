@@ -278,12 +278,13 @@ impl ProxyHttp for Edge {
         }
         context.grpc_status = grpc_status(&answer.headers);
         let declined = is_declined(answer);
+        let is_repeatable = declined && is_repeatable(session, context);
         if let Some(call) = &mut context.call {
             call.answered(declined);
-        }
-        if declined && may_repeat(session, context) {
-            context.repeating = true;
-            return Err(Error::new_up(DECLINED));
+            if is_repeatable && call.may_go_elsewhere(context.deadline) {
+                context.repeating = true;
+                return Err(Error::new_up(DECLINED));
+            }
         }
         headers::dress(answer, context)
     }
@@ -328,7 +329,7 @@ impl ProxyHttp for Edge {
         let deadline = context.deadline;
         let repeat = context.call.as_mut().is_some_and(|call| {
             call.failed();
-            call.may_repeat(deadline)
+            call.may_go_elsewhere(deadline)
         });
         error.set_retry(repeat);
         error
@@ -345,15 +346,22 @@ impl ProxyHttp for Edge {
         let mut error = error.more_context(format!("peer {}", peer._address));
         let is_upstream = *error.esource() == ErrorSource::Upstream;
         let is_late = matches!(error.etype(), ErrorType::ReadTimedout);
-        let mut repeat = std::mem::take(&mut context.repeating);
-        if let Some(call) = &mut context.call {
-            match (repeat, is_upstream && !is_late) {
-                (true, _) => call.pass_over(),
-                (false, true) => call.failed(),
-                (false, false) => call.given_up(),
+        let is_declined = std::mem::take(&mut context.repeating);
+        let is_repeatable = is_repeatable(session, context);
+        let repeat = context.call.as_mut().is_some_and(|call| {
+            if is_declined {
+                call.pass_over();
+                return true; // that is paid for
             }
-        }
-        repeat = repeat || is_upstream && !is_late && may_repeat(session, context);
+            if !is_upstream || is_late {
+                call.given_up();
+                return false;
+            }
+            call.failed();
+            // At the same instance if need be: a kept connection may have died
+            // unseen.
+            is_repeatable && call.may_repeat(context.deadline)
+        });
         error.set_retry(repeat);
         error
     }
@@ -411,16 +419,12 @@ impl ProxyHttp for Edge {
     }
 }
 
-/// Whether a request may be tried again: when it changes nothing, when the
-/// caller has got nothing yet, and when it is paid for.
-fn may_repeat(session: &Session, context: &Context) -> bool {
+/// Whether a request may be sent again: when it changes nothing, and the
+/// caller has got nothing yet.
+fn is_repeatable(session: &Session, context: &Context) -> bool {
     session.response_written().is_none()
         && !session.as_ref().retry_buffer_truncated()
         && context.route.as_ref().is_some_and(Route::is_repeatable)
-        && context
-            .call
-            .as_ref()
-            .is_some_and(|call| call.may_repeat(context.deadline))
 }
 
 /// Whether an instance, or something before it, says that it cannot answer.

@@ -178,6 +178,16 @@ impl Call {
     pub fn may_repeat(&self, deadline: Deadline) -> bool {
         self.attempts < MAX_ATTEMPTS && !deadline.passed() && self.pool.withdraw()
     }
+
+    /// The same, at an instance that was not asked yet.
+    pub fn may_go_elsewhere(&self, deadline: Deadline) -> bool {
+        let current = self.attempt.as_ref().map(|attempt| &attempt.instance);
+        let is_tried = |one: &Arc<Instance>| {
+            let mut tried = self.failed.iter().chain(current);
+            tried.any(|tried| Arc::ptr_eq(tried, one))
+        };
+        !self.pool.instances().iter().all(is_tried) && self.may_repeat(deadline)
+    }
 }
 
 impl Drop for Call {
