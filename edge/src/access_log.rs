@@ -30,6 +30,7 @@ pub fn write(session: &Session, context: &Context, error: Option<&Error>) {
         cache,
         trace_id = context.trace.id(),
         upstream = context.upstream.as_deref(),
+        shadow_refused = context.shadow_refused.then_some(true),
         reason = context.refusal.as_ref().map(crate::refusal::Refusal::reason),
         error = error.map(|error| error.etype().as_str()),
         "answered"

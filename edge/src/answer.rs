@@ -25,6 +25,9 @@ const SIZE_HINT: Option<usize> = Some(12);
 /// # Errors
 /// When the caller is gone.
 pub async fn refuse(session: &mut Session, context: &mut Context, refusal: Refusal) -> Result<()> {
+    if refusal.ends_connection() {
+        session.set_keepalive(None);
+    }
     let drain = refusal == Refusal::BodyTooLarge && session.is_http2();
     write_refusal(session, context, refusal).await?;
     if drain {

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
-use crate::{address::Network, limit::LimitConfig, upstream::UpstreamConfig};
+use crate::{
+    address::Network, connection::Patience, limit::config::LimitConfig, site::Site,
+    upstream::UpstreamConfig, warm::WarmConfig,
+};
 
 /// The edge proxy of Souk.
 #[derive(Debug, Clone, Parser)]
@@ -48,6 +51,17 @@ pub struct Config {
     /// Connections at once; more are closed.
     #[arg(long, env = "SOUK_EDGE_MAX_CONNECTIONS", default_value_t = 20_000)]
     pub max_connections: usize,
+    /// Connections at once from one address, or /64 of IPv6; more are closed.
+    /// Trusted proxies may have all.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 10_000
+    )]
+    pub max_connections_per_address: usize,
+    /// How long callers may take.
+    #[command(flatten)]
+    pub patience: Patience,
     /// How long a call may take whose method states no timeout.
     #[arg(long, env = "SOUK_EDGE_DEFAULT_TIMEOUT_MS", default_value_t = 10_000)]
     pub default_timeout_ms: u64,
@@ -63,7 +77,14 @@ pub struct Config {
     /// Threads that answer requests; 0: one for each processor.
     #[arg(long, env = "SOUK_EDGE_THREADS", default_value_t = 0)]
     pub threads: usize,
-    /// How often an address may call.
+    /// What is asked before callers do.
+    #[command(flatten)]
+    pub warm: WarmConfig,
+    /// HTTP/1.1 origins that the edge stands before and caches, by the paths
+    /// that lead to them: "/media=http://127.0.0.1:8080", with commas between.
+    #[arg(long = "origin", env = "SOUK_EDGE_ORIGINS", value_delimiter = ',')]
+    pub origins: Vec<Site>,
+    /// How often callers may call.
     #[command(flatten)]
     pub limits: LimitConfig,
     /// Where the services are.

@@ -17,7 +17,7 @@ const METHODS: &str = "GET, HEAD, POST";
 const HEADERS: &str = "authorization, content-type, grpc-timeout, x-grpc-web, x-user-agent, \
                        traceparent, tracestate";
 const EXPOSED: &str = "grpc-status, grpc-message, grpc-status-details-bin, cache-status, \
-                       traceresponse, retry-after";
+                       traceresponse, retry-after, ratelimit, ratelimit-policy";
 /// How long a browser may keep the answer to a preflight.
 const MAX_AGE_SECONDS: &str = "7200";
 

@@ -3,40 +3,52 @@
 //!
 //! Read it in this order: [`app`] builds and runs it, [`server`] listens,
 //! [`proxy`] is a request's way through it. On that way [`route`] says where
-//! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
-//! the [`cache`]; [`upstream`] knows the services; [`answer`] writes what the
-//! edge says by itself; [`signals`] hears of changes.
+//! it goes, [`limit`] how often ([`members`] how many edges share that),
+//! [`guard`] who; [`read_through`] answers from
+//! the [`cache`], and [`http_cache`] plain HTTP from the same; [`upstream`] knows
+//! the services, [`site`] other origins; [`answer`] writes what the edge says by
+//! itself; [`signals`] hears of changes; [`warm`] asks before callers do;
+//! [`admin`] shows and purges what is kept.
 
 pub mod access_log;
 pub mod address;
+pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod bounds;
 pub mod cache;
 pub mod config;
+pub mod connection;
 pub mod connections;
 pub mod context;
 pub mod cors;
 pub mod deadline;
 pub mod failure;
 pub mod frame;
+pub mod framing;
 pub mod guard;
 pub mod headers;
+pub mod hello;
+pub mod http_cache;
 pub mod limit;
+pub mod members;
 pub mod metrics;
 pub mod origin;
 pub mod protocol;
 pub mod proxy;
+pub mod question;
 pub mod read_through;
 pub mod refusal;
 pub mod revocation;
 pub mod route;
 pub mod server;
 pub mod signals;
+pub mod site;
 pub mod tls;
 pub mod trace;
 pub mod unary;
 pub mod upstream;
+pub mod warm;
 
 pub use app::App;
 pub use config::Config;

@@ -2,11 +2,17 @@
 //! closed sets: a caller cannot add to them.
 
 use std::{
+    collections::BTreeMap,
     sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
+use prometheus::{
+    HistogramVec, IntCounterVec, IntGaugeVec,
+    core::Collector as _,
+    proto::{LabelPair, MetricFamily},
+};
+use serde::Serialize;
 use svc_kit::metrics::{counter, gauge, histogram};
 
 use crate::{refusal::Refusal, route::Service, upstream::pool::Pool};
@@ -97,8 +103,32 @@ static IN_FLIGHT: LazyLock<IntGaugeVec> =
 static CACHE_PURGES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
         "edge_cache_purges_total",
-        "Purges, by kind: one tag, or everything.",
+        "Purges, by kind: a tag, a tag softly, or everything.",
         &["kind"],
+    )
+});
+
+static PURGE_DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "edge_cache_purge_delay_seconds",
+        "Time from the publication of a purge until nothing of it is served, by kind.",
+        &["kind"],
+    )
+});
+
+static CAUGHT_UP: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge(
+        "edge_caught_up",
+        "Whether all is known that was published: purges, and ends of sessions.",
+        &["signal"],
+    )
+});
+
+static WARMED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_cache_warmed_total",
+        "Questions asked ahead of callers, by outcome: kept, passed over, failed, or not understood.",
+        &["outcome"],
     )
 });
 
@@ -118,10 +148,46 @@ static CACHE_SERVED_BYTES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
+static RATE_DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_rate_decisions_total",
+        "Requests counted against a limit, by class, by who decided (redis, lease, memory, local \
+         or unknown) and outcome: allowed, refused, or shadow, which would have been refused.",
+        &["class", "decider", "outcome"],
+    )
+});
+
+static RATE_REDIS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "edge_rate_redis_seconds",
+        "Round trips to Redis for limits, by outcome.",
+        &["outcome"],
+    )
+});
+
+static RATE_ALONE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge(
+        "edge_rate_alone",
+        "1 while this edge counts its share of limits by itself, without Redis.",
+        &[],
+    )
+});
+
+static FLEET_SIZE: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("edge_fleet_size", "Edges that are heard of.", &[]));
+
 static REVOKED_SESSIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge(
         "edge_revoked_sessions",
         "Ended sessions whose tokens may still be about.",
+        &[],
+    )
+});
+
+static REVOCATION_DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "edge_revocation_delay_seconds",
+        "Time from the end of a session to the refusal of its tokens here.",
         &[],
     )
 });
@@ -201,11 +267,91 @@ pub fn pool(pool: &Pool) {
     set(&UPSTREAM_INSTANCES, &[service, "unhealthy"], unhealthy);
 }
 
-/// Purges of tags.
-pub fn purged_tags(count: usize) {
-    CACHE_PURGES
-        .with_label_values(&["tag"])
-        .inc_by(count as u64);
+/// An origin of plain HTTP gave no answer. Its prefix stands as the service.
+pub fn origin_failed(prefix: &str, refusal: &Refusal) {
+    UPSTREAM_FAILURES
+        .with_label_values(&[prefix, refusal.reason()])
+        .inc();
+}
+
+/// What became of the reads of a method whose answers are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Reads {
+    /// Answered from the cache, fresh.
+    pub hit: u64,
+    /// Answered from the cache, stale.
+    pub stale: u64,
+    /// Answered by another caller's fetch.
+    pub collapsed: u64,
+    /// Asked for.
+    pub miss: u64,
+    /// Not a question that the cache can read.
+    pub bypass: u64,
+}
+
+impl Reads {
+    /// The part that cost no call to a service; `None` without reads.
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let saved = self.hit + self.stale + self.collapsed;
+        let all = saved + self.miss + self.bypass;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a ratio need not be exact to the last of 2^52 reads"
+        )]
+        (all > 0).then(|| saved as f64 / all as f64)
+    }
+}
+
+/// The reads so far, by method.
+pub fn reads() -> BTreeMap<String, Reads> {
+    let mut reads = BTreeMap::<String, Reads>::new();
+    let families = REQUESTS.collect();
+    for metric in families.iter().flat_map(MetricFamily::get_metric) {
+        let label = |name| {
+            let label = metric.get_label().iter().find(|label| label.name() == name);
+            label.map_or("", LabelPair::value)
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count"
+        )]
+        let count = metric.get_counter().get_value() as u64;
+        let method = || label("method").to_owned();
+        let mut add = |to: fn(&mut Reads) -> &mut u64| {
+            *to(reads.entry(method()).or_default()) += count;
+        };
+        match label("cache") {
+            "hit" => add(|reads| &mut reads.hit),
+            "stale" => add(|reads| &mut reads.stale),
+            "collapsed" => add(|reads| &mut reads.collapsed),
+            "miss" => add(|reads| &mut reads.miss),
+            "bypass" => add(|reads| &mut reads.bypass),
+            _ => {}
+        }
+    }
+    reads
+}
+
+/// Purges of tags, heard so long after they were published.
+pub fn purged_tags(count: usize, soft: bool, delay: Duration) {
+    let kind = if soft { "soft" } else { "tag" };
+    CACHE_PURGES.with_label_values(&[kind]).inc_by(count as u64);
+    PURGE_DELAY
+        .with_label_values(&[kind])
+        .observe(delay.as_secs_f64());
+}
+
+/// Whether all is known that was published.
+pub fn caught_up(signal: &str, caught_up: bool) {
+    CAUGHT_UP
+        .with_label_values(&[signal])
+        .set(i64::from(caught_up));
+}
+
+/// A question was asked ahead of callers, or was not.
+pub fn warmed(outcome: &str) {
+    WARMED.with_label_values(&[outcome]).inc();
 }
 
 /// A purge of everything.
@@ -231,11 +377,47 @@ pub fn cache_served(method: &str, bytes: usize) {
         .inc_by(bytes as u64);
 }
 
+/// A request was counted against a limit.
+pub fn rate_decided(class: &str, decider: &str, outcome: &str) {
+    RATE_DECISIONS
+        .with_label_values(&[class, decider, outcome])
+        .inc();
+}
+
+/// Redis was asked.
+pub fn rate_redis(took: Duration, answered: bool) {
+    let outcome = if answered { "answered" } else { "failed" };
+    RATE_REDIS
+        .with_label_values(&[outcome])
+        .observe(took.as_secs_f64());
+}
+
+/// Whether this edge counts by itself.
+pub fn rate_alone(alone: bool) {
+    RATE_ALONE
+        .with_label_values::<&str>(&[])
+        .set(i64::from(alone));
+}
+
+/// How many edges there are.
+pub fn fleet_size(count: u64) {
+    FLEET_SIZE
+        .with_label_values::<&str>(&[])
+        .set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
 /// How many revoked sessions are remembered.
 pub fn revoked_sessions(count: u64) {
     REVOKED_SESSIONS
         .with_label_values::<&str>(&[])
         .set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+/// A session ended so long ago, and its tokens are refused from now on.
+pub fn revoked(after: Duration) {
+    REVOCATION_DELAY
+        .with_label_values::<&str>(&[])
+        .observe(after.as_secs_f64());
 }
 
 /// Counts for as long as it lives.

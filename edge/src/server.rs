@@ -3,6 +3,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -22,9 +23,10 @@ use tokio::sync::watch;
 
 use crate::{
     config::Config,
-    connections::Counted,
+    connections::{self, Counted, Heard},
     context::InFlight,
     headers::MAX_HEADER_BYTES,
+    hello::Hello,
     proxy::Edge,
     tls::{self, Certificate},
     upstream::MAX_ATTEMPTS,
@@ -33,14 +35,22 @@ use crate::{
 /// Requests on one connection of HTTP/1 before it is closed, so that load
 /// moves on to new edges.
 const KEEP_ALIVE_REQUESTS: u32 = 10_000;
-/// How long a connection of HTTP/2 may be without requests.
-const H2_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// Requests at once on a connection of HTTP/2.
 const H2_MAX_STREAMS: u32 = 250;
 /// What an HTTP/2 caller may send ahead of us, in each request.
 const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// What an HTTP/2 caller may send ahead of us, in all requests.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// Requests that an HTTP/2 caller may have given up before we looked at them.
+/// More, and it only makes work: the connection is ended (CVE-2023-44487).
+const H2_MAX_PENDING_RESETS: usize = 20;
+/// Requests of HTTP/2 against the protocol, on one connection, before it is
+/// ended.
+const H2_MAX_LOCAL_ERRORS: usize = 100;
+/// Answers of HTTP/2 that wait for a slow reader, in bytes for each request.
+const H2_SEND_BUFFER_BYTES: usize = 256 << 10;
+/// The longest frame that is taken; the least that the protocol allows.
+const H2_MAX_FRAME_BYTES: u32 = 16 << 10;
 /// When callers that vanished are looked for, and how.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -97,16 +107,26 @@ impl Listeners {
         let mut options = HttpServerOptions::default();
         options.h2c = true; // on the plain listener; with TLS, ALPN decides
         options.keepalive_request_limit = Some(KEEP_ALIVE_REQUESTS);
-        options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
+        options.h2_idle_timeout = Some(config.patience.idle());
         proxy.server_options = Some(options);
         let mut h2 = default_h2_options();
         h2.max_concurrent_streams(H2_MAX_STREAMS);
         h2.max_header_list_size(u32::try_from(2 * MAX_HEADER_BYTES).unwrap_or(u32::MAX));
         h2.initial_window_size(H2_STREAM_WINDOW_BYTES);
         h2.initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES);
+        h2.max_frame_size(H2_MAX_FRAME_BYTES);
+        h2.max_pending_accept_reset_streams(H2_MAX_PENDING_RESETS);
+        h2.max_local_error_reset_streams(Some(H2_MAX_LOCAL_ERRORS));
+        h2.max_send_buffer_size(H2_SEND_BUFFER_BYTES);
         proxy.h2_options = Some(h2);
 
-        let counted = Counted::new(proxy, config.max_connections);
+        let bounds = connections::Bounds {
+            max: config.max_connections,
+            max_per_address: config.max_connections_per_address,
+            trusted_proxies: config.trusted_proxies.clone(),
+            patience: config.patience.clone(),
+        };
+        let counted = Counted::new(Heard::new(proxy), bounds);
         let mut service = Service::new("edge".to_owned(), counted);
         let mut addresses = Vec::new();
         if let Some(address) = config.http_listen {
@@ -122,6 +142,8 @@ impl Listeners {
             let certificate = Certificate::load(chain, key)?;
             let settings = tls::settings(certificate)?;
             service.add_tls_with_settings(&address.to_string(), Some(socket_options()), settings);
+            let hello = Hello::within(config.patience.head());
+            service.endpoints().set_pre_tls_callback(Arc::new(hello));
             addresses.push(address);
         }
         server.add_service(service);

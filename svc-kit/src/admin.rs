@@ -18,7 +18,7 @@ pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> +
 #[derive(Default, Clone)]
 pub struct Admin {
     checks: BTreeMap<&'static str, Check>,
-    http: Router,
+    routes: Router,
 }
 
 impl Admin {
@@ -42,10 +42,10 @@ impl Admin {
         self
     }
 
-    /// Answers these routes, too.
+    /// Also answers these.
     #[must_use]
-    pub fn http(mut self, router: Router) -> Self {
-        self.http = self.http.merge(router);
+    pub fn routes(mut self, routes: Router) -> Self {
+        self.routes = self.routes.merge(routes);
         self
     }
 
@@ -53,12 +53,12 @@ impl Admin {
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn serve(mut self, listen: SocketAddr, shutdown: Shutdown) -> anyhow::Result<()> {
+    pub async fn serve(self, listen: SocketAddr, shutdown: Shutdown) -> anyhow::Result<()> {
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             anyhow::anyhow!("cannot listen on {listen} for administration: {error}")
         })?;
         let stopping = shutdown.clone();
-        let http = std::mem::take(&mut self.http);
+        let more = self.routes.clone();
         let router = Router::new()
             .route("/livez", get(async || "ok\n"))
             .route(
@@ -66,7 +66,7 @@ impl Admin {
                 get(move || self.clone().readyz(stopping.clone())),
             )
             .route("/metrics", get(async || metrics::text()))
-            .merge(http);
+            .merge(more);
         axum::serve(listener, router)
             .with_graceful_shutdown(async move { shutdown.stopped().await })
             .await?;

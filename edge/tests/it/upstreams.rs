@@ -213,7 +213,7 @@ async fn load_is_spread_and_a_slow_instance_gets_much_less() {
     .await;
 
     let slow = &fleet.shops[2];
-    slow.delay_ms.store(200, SeqCst);
+    slow.delay_ms.store(500, SeqCst);
     load.until_more(300).await; // it is found out
     let before = fleet.calls("batch");
     load.until_more(300).await;
@@ -405,37 +405,34 @@ async fn a_service_that_hangs_holds_a_bounded_number_of_requests_and_none_of_the
     let fleet = Fleet::start(1, &flags).await;
     let edge = &fleet.edge;
     fleet.shops[0].hanging.send_replace(true);
-    let mut waiting = JoinSet::new();
-    for _ in 0..5 {
-        waiting.spawn(batch(edge.channel().await));
-    }
-    until("five are under way", async || {
-        service(edge, "catalog").await["calls_in_flight"] == 5
+    // Each asks again when its time is over.
+    let waiting = Load::of_reads(edge, 5).await;
+    let is_one_too_many = |refused: &Status| {
+        let info = refused.get_details_error_info();
+        info.is_some_and(|info| info.reason == "SERVICE_OVERLOADED")
+    };
+    until("one more is refused, and does not wait", async || {
+        let refused = batch(edge.channel().await).await.unwrap_err();
+        is_one_too_many(&refused)
+            && refused.code() == Code::Unavailable
+            && refused.get_details_retry_info().is_some()
     })
     .await;
-
-    let begun = Instant::now();
-    let refused = batch(edge.channel().await).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
-    let info = refused.get_details_error_info().unwrap();
-    assert_eq!(info.reason, "SERVICE_OVERLOADED");
-    assert!(refused.get_details_retry_info().is_some());
     // The cache's own questions have no places of their own.
-    let question = GetProductRequest { id: product_id() };
-    let refused = edge
-        .catalog()
-        .await
-        .get_product(question)
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
+    until("a question of the cache is refused", async || {
+        let question = GetProductRequest { id: product_id() };
+        let asked = edge.catalog().await.get_product(question).await;
+        is_one_too_many(&asked.unwrap_err())
+    })
+    .await;
     let token = customer(&edge.clock);
     let asked = bearing(&token, GetCartRequest {});
     edge.order().await.get_cart(asked).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(1), "nobody waited");
+    assert_eq!(waiting.good.load(SeqCst), 0, "it hangs all the while");
 
-    waiting.join_all().await;
     fleet.shops[0].hanging.send_replace(false);
+    waiting.until_more(5).await;
+    waiting.end().await;
     until("there is a place again", async || {
         batch(edge.channel().await).await.is_ok()
     })
