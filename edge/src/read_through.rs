@@ -171,9 +171,9 @@ impl ReadThrough {
         };
         // A fetch has a time limit of its own.
         match waiter.outcome().await {
-            Outcome::Answer(_, true) => Warmed::Kept,
-            outcome if is_outage(&outcome) => Warmed::Failed,
-            _ => Warmed::PassedOver,
+            Some(Outcome::Answer(_, true)) => Warmed::Kept,
+            Some(outcome) if !is_outage(&outcome) => Warmed::PassedOver,
+            _ => Warmed::Failed,
         }
     }
 

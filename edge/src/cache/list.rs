@@ -14,7 +14,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// Its question.
-    pub key: Arc<Key>,
+    pub key: Key,
     /// How often that was answered from the cache.
     pub hits: u64,
     /// What it takes in memory, roughly.
@@ -52,15 +52,15 @@ impl Cache {
     }
 
     /// The entries that may still be served.
-    fn usable(&self) -> impl Iterator<Item = (Arc<Key>, Arc<Entry>)> {
+    fn usable(&self) -> impl Iterator<Item = (Key, Arc<Entry>)> {
         let now = self.now_ms();
-        self.store.iter().filter(move |(_, entry)| {
+        self.store.answers().filter(move |(_, entry)| {
             self.epochs.is_valid(entry.epoch, &entry.slots)
                 && entry.age(now, self.softened_ms(entry)) != Age::Dead
         })
     }
 
-    fn listed(&self, key: Arc<Key>, entry: &Entry) -> Listed {
+    fn listed(&self, key: Key, entry: &Entry) -> Listed {
         Listed {
             hits: entry.hits(),
             bytes: key.weight() + entry.weight(),

@@ -164,9 +164,14 @@ impl Store {
         self.entries.invalidate_all();
     }
 
-    /// All entries, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (Arc<Key>, Arc<Entry>)> {
-        self.entries.iter()
+    /// All answers of gRPC methods, in no order.
+    pub fn answers(&self) -> impl Iterator<Item = (Key, Arc<Entry>)> {
+        self.entries
+            .iter()
+            .filter_map(|(name, kept)| match (&*name, kept) {
+                (Name::Call(key), Kept::Answer(entry)) => Some((key.clone(), entry)),
+                _ => None,
+            })
     }
 
     /// Bytes and number of the entries, roughly.

@@ -150,7 +150,7 @@ fn hits_are_counted_for_a_question_and_outlive_its_answer() {
     let top = cache.top(2);
     let hits: Vec<_> = top
         .iter()
-        .map(|listed| (&*listed.key, listed.hits))
+        .map(|listed| (&listed.key, listed.hits))
         .collect();
     assert_eq!(hits, [(&key("often"), 3), (&key("rare"), 1)]);
 }
