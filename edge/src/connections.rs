@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use pingora::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
     protocols::{
-        Stream,
+        ALPN, Stream,
         http::{ServerSession, v2::server::H2Options},
     },
     server::ShutdownWatch,
@@ -19,6 +19,7 @@ use pingora::{
 use crate::{
     address::{Network, block},
     connection::{Conduct, Connection, Patience},
+    gather::Gathered,
     metrics::Live,
 };
 
@@ -116,7 +117,12 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
         let _place = self.take(peer(&stream))?;
         let _live = Live::connection();
         let connection = Connection::new(stream, self.bounds.patience.clone()).ok()?;
-        self.app.process_new(Box::new(connection), shutdown).await
+        let connection: Stream = Box::new(connection);
+        let connection = match connection.selected_alpn_proto() {
+            Some(ALPN::H2) => Box::new(Gathered::new(connection)),
+            _ => connection,
+        };
+        self.app.process_new(connection, shutdown).await
     }
 
     async fn cleanup(&self) {

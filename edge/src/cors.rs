@@ -72,7 +72,7 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// # Errors
 /// Never in practice: all values are valid headers.
 pub fn allow(answer: &mut ResponseHeader, origin: Option<&HeaderValue>) -> pingora::Result<()> {
-    answer.append_header(VARY, "origin")?;
+    answer.append_header(VARY, HeaderValue::from_static("origin"))?;
     if let Some(origin) = origin {
         answer.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())?;
         answer.insert_header(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED)?;

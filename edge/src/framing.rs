@@ -74,7 +74,7 @@ impl Framing {
             return false;
         };
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        let value = value.trim_ascii();
+        let value = trim_ows(value);
         if !is_token(name) || !is_text(value) {
             return false;
         }
@@ -90,6 +90,18 @@ impl Framing {
         }
         true
     }
+}
+
+/// Without the spaces and tabs around it, and those alone (RFC 9110, section
+/// 5.6.3): a bare CR there is no white space.
+fn trim_ows(value: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !b" \t".contains(byte);
+    let begin = value.iter().position(is_text).unwrap_or(value.len());
+    let end = value
+        .iter()
+        .rposition(is_text)
+        .map_or(begin, |last| last + 1);
+    &value[begin..end]
 }
 
 /// RFC 9110, section 5.6.2.

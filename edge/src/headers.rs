@@ -11,7 +11,7 @@ use http::{
     },
 };
 use pingora::{
-    Result,
+    ErrorType, OrErr as _, Result,
     http::{RequestHeader, ResponseHeader},
 };
 use proto::policy::Access;
@@ -105,7 +105,7 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
     if !context.trace.continued {
         request.remove_header(TRACESTATE);
     }
-    request.insert_header(TRACEPARENT, context.trace.to_string())?;
+    request.insert_header(TRACEPARENT, context.trace.header())?;
     let forwarded_for = if context.caller == peer {
         peer.to_string()
     } else {
@@ -124,7 +124,11 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
         request.insert_header(TE, "trailers")?;
         match context.deadline.left() {
             Some(left) => {
-                request.insert_header(GRPC_TIMEOUT, svc_kit::deadline::format(left))?;
+                let mut left = HeaderValue::try_from(svc_kit::deadline::format(left))
+                    .or_err(ErrorType::InternalError, "a timeout is not a header")?;
+                // It hardly repeats: HPACK's table is for what does.
+                left.set_sensitive(true);
+                request.insert_header(GRPC_TIMEOUT, left)?;
             }
             None => {
                 request.remove_header(GRPC_TIMEOUT);
@@ -136,12 +140,9 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
 
 /// Takes out what a caller may not say, and what is said to us alone.
 fn strip(request: &mut RequestHeader) {
-    let mut meant_for_us: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(OWN_PREFIX))
-        .cloned()
-        .collect();
+    let is_own = |name: &&HeaderName| name.as_str().starts_with(OWN_PREFIX);
+    let mut meant_for_us: Vec<HeaderName> =
+        request.headers.keys().filter(is_own).cloned().collect();
     // RFC 9110, section 7.6.1.
     let options = request.headers.get_all(CONNECTION);
     let options = options.iter().filter_map(|value| value.to_str().ok());
@@ -166,13 +167,13 @@ pub fn dress(answer: &mut ResponseHeader, context: &Context) -> Result<()> {
     // What the services are built of is nobody's business.
     answer.remove_header(&SERVER);
     answer.remove_header(X_POWERED_BY);
-    answer.insert_header(TRACERESPONSE, context.trace.to_string())?;
-    answer.insert_header(X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    answer.insert_header(TRACERESPONSE, context.trace.header())?;
+    answer.insert_header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))?;
     if !context.protocol.is_grpc() && !answer.headers.contains_key(CONTENT_SECURITY_POLICY) {
         answer.insert_header(CONTENT_SECURITY_POLICY, NOTHING)?;
     }
     if context.secure {
-        answer.insert_header(STRICT_TRANSPORT_SECURITY, HSTS)?;
+        answer.insert_header(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS))?;
     }
     if let Some(cache) = context.cache.header() {
         answer.append_header("cache-status", cache)?; // others may stand before us

@@ -26,6 +26,7 @@ pub mod deadline;
 pub mod failure;
 pub mod frame;
 pub mod framing;
+pub mod gather;
 pub mod guard;
 pub mod headers;
 pub mod hello;

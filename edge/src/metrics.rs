@@ -2,13 +2,14 @@
 //! closed sets: a caller cannot add to them.
 
 use std::{
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
     sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use prometheus::{
-    HistogramVec, IntCounterVec, IntGaugeVec,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     core::Collector as _,
     proto::{LabelPair, MetricFamily},
 };
@@ -89,16 +90,11 @@ static UPSTREAM_IN_FLIGHT: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
-static CONNECTIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
-    gauge(
-        "edge_connections",
-        "Connections of callers that are open.",
-        &[],
-    )
-});
+static CONNECTIONS: LazyLock<IntGauge> =
+    LazyLock::new(|| lone_gauge("edge_connections", "Connections of callers that are open."));
 
-static IN_FLIGHT: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("edge_requests_in_flight", "Requests being answered.", &[]));
+static IN_FLIGHT: LazyLock<IntGauge> =
+    LazyLock::new(|| lone_gauge("edge_requests_in_flight", "Requests being answered."));
 
 static CACHE_PURGES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
@@ -191,16 +187,83 @@ static REVOCATION_DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
         &[],
     )
 });
+/// A gauge without labels, found once.
+fn lone_gauge(name: &str, help: &str) -> IntGauge {
+    gauge(name, help, &[]).with_label_values::<&str>(&[])
+}
+
+/// What tells requests of one route apart: a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Labels {
+    status: u16,
+    grpc_status: Option<i32>,
+    cache: &'static str,
+}
+
+/// The counters of requests with the same labels.
+#[derive(Debug, Clone)]
+struct Counters {
+    requests: IntCounter,
+    duration: Histogram,
+}
+
+impl Counters {
+    fn of(method: &str, labels: Labels) -> Self {
+        let Labels {
+            status,
+            grpc_status,
+            cache,
+        } = labels;
+        let grpc_status = grpc_status.map(|code| code.to_string()).unwrap_or_default();
+        Self {
+            requests: REQUESTS.with_label_values(&[
+                method,
+                &status.to_string(),
+                &grpc_status,
+                cache,
+            ]),
+            duration: DURATION.with_label_values(&[method, cache]),
+        }
+    }
+}
+
+thread_local! {
+    /// Finding a counter by the text of its labels costs more than counting.
+    static COUNTERS: RefCell<HashMap<String, HashMap<Labels, Counters>>> = RefCell::default();
+}
+
+/// Labels of one route that a thread remembers: a service chooses its statuses.
+const MAX_LABELS: usize = 100;
 
 /// A request was answered.
-pub fn answered(method: &str, status: u16, grpc_status: Option<i32>, cache: &str, took: Duration) {
-    let grpc_status = grpc_status.map(|code| code.to_string()).unwrap_or_default();
-    REQUESTS
-        .with_label_values(&[method, &status.to_string(), &grpc_status, cache])
-        .inc();
-    DURATION
-        .with_label_values(&[method, cache])
-        .observe(took.as_secs_f64());
+pub fn answered(
+    method: &str,
+    status: u16,
+    grpc_status: Option<i32>,
+    cache: &'static str,
+    took: Duration,
+) {
+    let labels = Labels {
+        status,
+        grpc_status,
+        cache,
+    };
+    COUNTERS.with_borrow_mut(|known| {
+        if !known.contains_key(method) {
+            known.insert(method.to_owned(), HashMap::new());
+        }
+        let Some(known) = known.get_mut(method) else {
+            return; // it was put there just now
+        };
+        if known.len() >= MAX_LABELS && !known.contains_key(&labels) {
+            known.clear();
+        }
+        let counters = known
+            .entry(labels)
+            .or_insert_with(|| Counters::of(method, labels));
+        counters.requests.inc();
+        counters.duration.observe(took.as_secs_f64());
+    });
 }
 
 /// A service gave no answer.
@@ -422,7 +485,7 @@ pub fn revoked(after: Duration) {
 
 /// Counts for as long as it lives.
 #[derive(Debug)]
-pub struct Live(&'static LazyLock<IntGaugeVec>);
+pub struct Live(&'static IntGauge);
 
 impl Live {
     /// An open connection.
@@ -435,14 +498,14 @@ impl Live {
         Self::of(&IN_FLIGHT)
     }
 
-    fn of(gauge: &'static LazyLock<IntGaugeVec>) -> Self {
-        gauge.with_label_values::<&str>(&[]).inc();
+    fn of(gauge: &'static IntGauge) -> Self {
+        gauge.inc();
         Self(gauge)
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.0.with_label_values::<&str>(&[]).dec();
+        self.0.dec();
     }
 }

@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, StatusCode};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
+    modules::http::HttpModules,
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
 };
@@ -239,6 +240,10 @@ impl ProxyHttp for Edge {
     fn new_ctx(&self) -> Context {
         Context::new(&self.in_flight)
     }
+
+    /// None: the default one compresses at level zero, and costs each request
+    /// some allocations.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         if let Some(conduct) = Conduct::of(session.digest()) {

@@ -100,6 +100,13 @@ impl ReadThrough {
                 return Ok(true);
             }
         };
+        // Most questions come in their canonical form, which need not be found
+        // out to be answered.
+        let as_it_came = Key::as_it_came(route.policy, &message);
+        if let Found::Fresh(entry) = self.cache.find(&as_it_came) {
+            self.serve(session, context, &entry).await?;
+            return Ok(true);
+        }
         let Ok((key, request)) = Key::of(route.policy, &message) else {
             answer::refuse(session, context, Refusal::MessageMalformed).await?;
             return Ok(true);
@@ -273,7 +280,7 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
         return Ok(Ok(Question::Other));
     }
     session.enable_retry_buffering();
-    let mut body = BytesMut::new();
+    let mut body = Bytes::new();
     // For all of it: who sends a byte now and then does not send it.
     let until = Instant::now() + QUESTION_TIMEOUT;
     loop {
@@ -281,7 +288,13 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
         match tokio::time::timeout_at(until, chunk).await {
             Err(_) => return Ok(Err(Refusal::BodyTimeout)),
             Ok(chunk) => match chunk? {
-                Some(chunk) => body.extend_from_slice(&chunk),
+                // Most come in one piece.
+                Some(chunk) if body.is_empty() => body = chunk,
+                Some(chunk) => {
+                    let mut longer = BytesMut::from(body);
+                    longer.extend_from_slice(&chunk);
+                    body = longer.freeze();
+                }
                 None => break,
             },
         }
@@ -291,13 +304,16 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
         if body.len() > MAX_QUESTION_BYTES {
             return Ok(Ok(Question::Other));
         }
+        if session.is_body_done() {
+            break;
+        }
     }
     let body = match protocol {
         Protocol::GrpcWebText => match frame::decode_text(&body) {
             Some(body) => body,
             None => return Ok(Err(Refusal::MessageMalformed)),
         },
-        _ => body.freeze(),
+        _ => body,
     };
     Ok(match frame::single(&body) {
         Ok(message) => Ok(Question::Message(message)),

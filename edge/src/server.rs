@@ -92,7 +92,9 @@ impl Listeners {
         };
         let conf = ServerConf {
             threads,
-            work_stealing: true,
+            // Alone, a thread runs what is ready in the order in which it woke,
+            // and a connection after all that it answers: larger writes.
+            work_stealing: threads > 1,
             grace_period_seconds: Some(config.drain_seconds),
             graceful_shutdown_timeout_seconds: Some(RUNTIME_SHUTDOWN_SECONDS),
             max_retries: MAX_ATTEMPTS,

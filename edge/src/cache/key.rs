@@ -43,6 +43,17 @@ impl Key {
         self.path
     }
 
+    /// A request as it came, undecoded. What was kept lies under canonical
+    /// bytes, so whatever is found by these is found by right; what is not
+    /// found may still be there, spelled differently: look again by
+    /// [`Key::of`].
+    pub fn as_it_came(policy: &'static MethodPolicy, bytes: &Bytes) -> Self {
+        Self {
+            path: &policy.path,
+            message: bytes.clone(),
+        }
+    }
+
     /// The message as it is sent to the service.
     pub fn message(&self) -> &Bytes {
         &self.message

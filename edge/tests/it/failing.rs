@@ -129,6 +129,23 @@ async fn the_time_of_a_call_ends_it() {
 }
 
 #[tokio::test]
+async fn the_time_of_a_call_ends_it_at_the_service_too() {
+    let edge = Harness::start().await;
+    let mut catalog = edge.catalog().await;
+    let ids = vec!["never".to_owned()];
+    let mut call = Request::new(BatchGetProductsRequest { ids });
+    // The service would say so itself: the edge has to, when it does not.
+    call.metadata_mut()
+        .insert("grpc-timeout", "300m".parse().unwrap());
+    let refused = catalog.batch_get_products(call).await.unwrap_err();
+    assert_eq!(refused.code(), Code::DeadlineExceeded);
+    until("nobody waits at the service", async || {
+        edge.shop.watchers.load(std::sync::atomic::Ordering::SeqCst) == 0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_call_whose_time_is_over_is_not_begun() {
     let edge = Harness::start().await;
     let token = customer(&edge.clock);
