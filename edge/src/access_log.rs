@@ -29,7 +29,7 @@ pub fn write(session: &Session, context: &Context, error: Option<&Error>) {
         duration_ms = took.as_secs_f64() * 1000.0,
         cache,
         trace_id = context.trace.id(),
-        upstream = context.upstream,
+        upstream = context.upstream.as_deref(),
         shadow_refused = context.shadow_refused.then_some(true),
         reason = context.refusal.as_ref().map(crate::refusal::Refusal::reason),
         error = error.map(|error| error.etype().as_str()),

@@ -24,7 +24,7 @@ use crate::{
     server::Listeners,
     signals::Signals,
     site,
-    upstream::Upstreams,
+    upstream::{Upstreams, report},
     warm::Warmer,
 };
 
@@ -149,6 +149,7 @@ impl App {
             signals.clock.clone(),
         );
         let admin = Admin::new()
+            .routes(report::router(upstreams.clone(), signals.clock.clone()))
             .routes(desk.routes())
             // Not before it knows whom not to let in.
             .ready("revocations", move || {
@@ -178,7 +179,7 @@ impl App {
                 admin,
                 listeners.run(up, shutdown.clone()),
                 async {
-                    upstreams.keep_looking_up(shutdown.clone()).await;
+                    upstreams.keep_watch(shutdown.clone()).await;
                     Ok(())
                 },
                 async {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The service may say itself that the time is over: it is given this longer.
-const GRACE: Duration = Duration::from_millis(200);
+pub const GRACE: Duration = Duration::from_millis(200);
 
 /// Limits on time and size that are the same for all requests.
 #[derive(Debug, Clone)]

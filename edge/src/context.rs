@@ -15,6 +15,7 @@ use svc_kit::auth::Claims;
 use crate::{
     deadline::Deadline, frame::StatusReader, http_cache::pages::Why, limit::standing::Standing,
     metrics::Live, protocol::Protocol, refusal::Refusal, route::Route, trace::Trace,
+    upstream::Call,
 };
 
 /// What the cache had to do with a request.
@@ -150,8 +151,12 @@ pub struct Context {
     pub cache: CacheOutcome,
     /// The status in the answer.
     pub grpc_status: Option<i32>,
-    /// The address that was asked.
-    pub upstream: Option<String>,
+    /// The instance that was asked, or the service.
+    pub upstream: Option<Arc<str>>,
+    /// Its dealings with the service.
+    pub call: Option<Call>,
+    /// The service's answer is dropped, and another one asked for.
+    pub repeating: bool,
     /// Bytes of its body so far.
     pub body_bytes: usize,
     /// Reads the status in an answer of gRPC-web that passes.
@@ -201,6 +206,8 @@ impl Context {
             cache: CacheOutcome::None,
             grpc_status: None,
             upstream: None,
+            call: None,
+            repeating: false,
             body_bytes: 0,
             status_reader: StatusReader::default(),
             _live: Live::request(),

@@ -34,6 +34,11 @@ impl Deadline {
             .map(|end| end.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether it passed, and so much more time with it.
+    pub fn passed_by(self, grace: Duration) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end + grace)
+    }
+
     /// Whether nothing is left.
     pub fn passed(self) -> bool {
         self.left().is_some_and(|left| left.is_zero())
@@ -53,6 +58,8 @@ mod tests {
         assert!(left(Some(short), Some(long)).unwrap() <= short);
         assert!(left(None, Some(short)).unwrap() <= short);
         assert_eq!(left(None, None), None);
-        assert!(Deadline::new(start, Some(Duration::ZERO), None).passed());
+        let over = Deadline::new(start, Some(Duration::ZERO), None);
+        assert!(over.passed() && over.passed_by(Duration::ZERO) && !over.passed_by(long));
+        assert!(!Deadline::default().passed_by(Duration::ZERO));
     }
 }

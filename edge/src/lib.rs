@@ -47,6 +47,7 @@ pub mod signals;
 pub mod site;
 pub mod tls;
 pub mod trace;
+pub mod unary;
 pub mod upstream;
 pub mod warm;
 

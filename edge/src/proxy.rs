@@ -19,12 +19,13 @@ use pingora::{
 };
 use proto::policy::Access;
 use svc_kit::auth::Claims;
+use tonic::Code;
 
 use crate::{
     access_log,
     address::{self, Network},
     answer,
-    bounds::Bounds,
+    bounds::{Bounds, GRACE},
     connection::{Conduct, Patience},
     context::{Context, InFlight},
     cors::{self, Cors},
@@ -40,12 +41,15 @@ use crate::{
     refusal::Refusal,
     route::{Route, Routes, Target},
     trace::Trace,
-    upstream::Upstreams,
+    upstream::{Choice, Upstreams},
 };
 
 /// How long the rest of a refused request is read, so that its connection can
 /// be used again.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An instance's answer that is not handed on: another instance is asked.
+const DECLINED: ErrorType = ErrorType::Custom("Declined");
 
 /// The edge, as Pingora sees it.
 #[derive(Debug)]
@@ -146,9 +150,43 @@ impl Edge {
         self.guard.admit(route.access(), &request.headers).await
     }
 
-    /// Ends a stream whose caller may not stay. A single call that was begun
-    /// is answered: it has been done.
+    /// Where an attempt goes.
+    fn peer(&self, session: &mut Session, context: &mut Context) -> Result<HttpPeer, Refusal> {
+        let route = context.route.as_ref().ok_or(Refusal::Internal)?;
+        let silence = self.bounds.silence(route, context.deadline);
+        context.body_bytes = 0; // it is sent from the start
+        let service = match route.target() {
+            Target::Service(service) => service,
+            Target::Origin(site) => {
+                let peer = site.peer(silence)?;
+                context.upstream = Some(format!("{}@{}", site.prefix(), peer._address).into());
+                return Ok(peer);
+            }
+        };
+        let call = match &mut context.call {
+            Some(call) => call,
+            none => {
+                let begun = self
+                    .upstreams
+                    .call(service, route.is_stream(), Choice::Load)?;
+                none.insert(begun)
+            }
+        };
+        let peer = call.attempt(silence, context.deadline)?;
+        context.upstream = call.label();
+        if session.as_mut().is_body_empty() {
+            call.sent();
+        }
+        Ok(peer)
+    }
+
+    /// Ends a call whose time is over, however slowly it drips, and a stream
+    /// whose caller may not stay. A single call that was begun is answered: it
+    /// has been done.
     fn stay(&self, context: &mut Context) -> Result<()> {
+        if context.deadline.passed_by(GRACE) {
+            return break_with(context, Refusal::DeadlineExceeded);
+        }
         let (Some(route), Some(claims)) = (&context.route, &context.claims) else {
             return Ok(());
         };
@@ -252,10 +290,13 @@ impl ProxyHttp for Edge {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
         context.body_bytes += body.as_ref().map_or(0, Bytes::len);
+        if end_of_stream && let Some(call) = &mut context.call {
+            call.sent();
+        }
         let over = context
             .route
             .as_ref()
@@ -268,22 +309,11 @@ impl ProxyHttp for Edge {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        let Some(route) = context.route.clone() else {
-            return Err(Error::new_in(ErrorType::InternalError));
-        };
-        let silence = self.bounds.silence(&route, context.deadline);
-        let peer = match &route.target() {
-            Target::Service(service) => self.upstreams.peer(*service, silence),
-            Target::Origin(site) => site.peer(silence),
-        };
-        match peer {
-            Ok(peer) => {
-                context.upstream = Some(format!("{}@{}", route.target().name(), peer._address));
-                Ok(Box::new(peer))
-            }
+        match self.peer(session, context) {
+            Ok(peer) => Ok(Box::new(peer)),
             Err(refusal) => {
                 context.refusal = Some(refusal);
                 Err(Error::new_up(ErrorType::ConnectError))
@@ -319,6 +349,15 @@ impl ProxyHttp for Edge {
             return break_with(context, Refusal::NotFound);
         }
         context.grpc_status = grpc_status(&answer.headers);
+        let declined = is_declined(answer);
+        let is_repeatable = declined && is_repeatable(session, context);
+        if let Some(call) = &mut context.call {
+            call.answered(declined);
+            if is_repeatable && call.may_go_elsewhere(context.deadline) {
+                context.repeating = true;
+                return Err(Error::new_up(DECLINED));
+            }
+        }
         headers::dress(answer, context)
     }
 
@@ -350,23 +389,51 @@ impl ProxyHttp for Edge {
         Ok(())
     }
 
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        peer: &HttpPeer,
+        context: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("peer {}", peer._address));
+        // Nothing was sent: another instance may have it, whatever it does.
+        let deadline = context.deadline;
+        let repeat = context.call.as_mut().is_some_and(|call| {
+            call.failed();
+            call.may_go_elsewhere(deadline)
+        });
+        error.set_retry(repeat);
+        error
+    }
+
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
         context: &mut Context,
-        client_reused: bool,
+        _client_reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("peer {}", peer._address));
-        // A kept connection may have died unseen: what changes nothing is
-        // tried once more.
-        let repeat = client_reused
-            && *error.esource() == ErrorSource::Upstream
-            && !matches!(error.etype(), ErrorType::ReadTimedout)
-            && session.response_written().is_none()
-            && !session.retry_buffer_truncated()
-            && context.route.as_ref().is_some_and(Route::is_repeatable);
+        let is_upstream = *error.esource() == ErrorSource::Upstream;
+        let is_late = matches!(error.etype(), ErrorType::ReadTimedout);
+        let is_declined = std::mem::take(&mut context.repeating);
+        let is_repeatable = is_repeatable(session, context);
+        let repeat = context.call.as_mut().is_some_and(|call| {
+            if is_declined {
+                call.pass_over();
+                return true; // that is paid for
+            }
+            if !is_upstream || is_late {
+                call.given_up();
+                return false;
+            }
+            call.failed();
+            // At the same instance if need be: a kept connection may have died
+            // unseen.
+            is_repeatable && call.may_repeat(context.deadline)
+        });
         error.set_retry(repeat);
         error
     }
@@ -440,6 +507,20 @@ impl ProxyHttp for Edge {
 fn is_caller_s(error: &Error) -> bool {
     *error.esource() == ErrorSource::Downstream
         && !matches!(error.etype(), ErrorType::HTTPStatus(_))
+}
+
+/// Whether a request may be sent again: when it changes nothing, and the
+/// caller has got nothing yet.
+fn is_repeatable(session: &Session, context: &Context) -> bool {
+    session.response_written().is_none()
+        && !session.as_ref().retry_buffer_truncated()
+        && context.route.as_ref().is_some_and(Route::is_repeatable)
+}
+
+/// Whether an instance, or something before it, says that it cannot answer.
+fn is_declined(answer: &ResponseHeader) -> bool {
+    let unavailable = grpc_status(&answer.headers) == Some(Code::Unavailable as i32);
+    unavailable || matches!(answer.status.as_u16(), 502..=504)
 }
 
 /// Whether a service that was asked for plain HTTP says that there is none:

@@ -126,7 +126,7 @@ impl ReadThrough {
             Found::Spare(entry) => (true, Some(entry)),
             Found::Nothing => (false, None),
         };
-        context.upstream = Some(route.service.name().to_owned());
+        context.upstream = Some(Arc::from(route.service.name()));
         let (waiter, collapsed) =
             match self.fetch(&key, &plan.slots(&request), route, context.trace) {
                 Fetching::Done(entry) => {

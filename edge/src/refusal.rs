@@ -84,6 +84,9 @@ pub enum Refusal {
     /// The service cannot be reached.
     #[error("the service is not available at the moment")]
     UpstreamUnavailable,
+    /// The service has as many requests as we let it have.
+    #[error("the service has too much to do at the moment")]
+    ServiceOverloaded,
     /// The service broke off or answered nonsense.
     #[error("the service did not answer properly")]
     UpstreamBroken,
@@ -124,6 +127,7 @@ impl Refusal {
             Self::Throttled { .. } => "RATE_LIMITED",
             Self::LimitsUnavailable => "LIMITS_UNAVAILABLE",
             Self::UpstreamUnavailable => "SERVICE_UNAVAILABLE",
+            Self::ServiceOverloaded => "SERVICE_OVERLOADED",
             Self::UpstreamBroken => "SERVICE_BROKEN",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::NotCached => "NOT_CACHED",
@@ -156,9 +160,10 @@ impl Refusal {
             }
             Self::RoleMissing => (Code::PermissionDenied, StatusCode::FORBIDDEN),
             Self::Throttled { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
-            Self::KeysUnavailable | Self::LimitsUnavailable | Self::UpstreamUnavailable => {
-                (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
-            }
+            Self::KeysUnavailable
+            | Self::LimitsUnavailable
+            | Self::UpstreamUnavailable
+            | Self::ServiceOverloaded => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
             Self::UpstreamBroken => (Code::Unavailable, StatusCode::BAD_GATEWAY),
             Self::DeadlineExceeded => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
             Self::NotCached => (Code::Unavailable, StatusCode::GATEWAY_TIMEOUT),
@@ -184,9 +189,10 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::UpstreamUnavailable | Self::KeysUnavailable | Self::LimitsUnavailable => {
-                Some(RETRY_AFTER)
-            }
+            Self::UpstreamUnavailable
+            | Self::ServiceOverloaded
+            | Self::KeysUnavailable
+            | Self::LimitsUnavailable => Some(RETRY_AFTER),
             _ => None,
         }
     }

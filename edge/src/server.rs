@@ -29,6 +29,7 @@ use crate::{
     hello::Hello,
     proxy::Edge,
     tls::{self, Certificate},
+    upstream::MAX_ATTEMPTS,
 };
 
 /// Requests on one connection of HTTP/1 before it is closed, so that load
@@ -54,8 +55,6 @@ const H2_MAX_FRAME_BYTES: u32 = 16 << 10;
 const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: usize = 4;
-/// How often a failed request may be tried again, the first time included.
-const MAX_ATTEMPTS: usize = 2;
 /// Connections to services without requests that are kept.
 const UPSTREAM_POOL_SIZE: usize = 128;
 /// How long the listeners may take to come up.

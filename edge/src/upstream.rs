@@ -1,52 +1,98 @@
-//! Where the services are. One address each for now, looked up again and
-//! again; choosing among several healthy ones takes the place of
-//! [`Upstreams::peer`].
+//! What stands behind the edge: each service's instances, found by address or
+//! by name, checked, chosen by load, left alone when they fail; and what keeps
+//! one service's troubles from the others.
+//!
+//! [`Upstreams`] knows the [`pool`] of each service. A request begins a
+//! [`call`] and makes attempts, each at an [`instance`] that [`choice`] picks
+//! by its [`latency`]. What an attempt shows goes to the instance's
+//! [`ejection`] and to the pool's breaker; [`health`] asks instances besides.
+//! [`discovery`] says which there are, and [`report`] tells people.
+
+pub mod call;
+pub mod choice;
+pub mod discovery;
+pub mod ejection;
+pub mod health;
+pub mod instance;
+pub mod latency;
+pub mod pool;
+pub mod report;
+pub mod target;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use arc_swap::ArcSwapOption;
-use http::Uri;
-use pingora::upstreams::peer::HttpPeer;
 use svc_kit::Shutdown;
+use tokio::sync::Mutex;
 
-use crate::{refusal::Refusal, route::Service};
+pub use self::{
+    call::{Call, MAX_ATTEMPTS},
+    pool::Choice,
+};
+use self::{
+    discovery::{Discovery, Names},
+    health::Checker,
+    pool::Pool,
+    target::Target,
+};
+use crate::{metrics, refusal::Refusal, route::Service};
 
-/// How long a connection to a service may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a service may refuse to take more of a request.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection without requests is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
-/// How often a connection is asked whether it is alive.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// Requests at once on a connection to a service.
-const MAX_STREAMS: usize = 100;
 /// How often names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
+/// How often the gauges are set.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
-/// Addresses of the services' gRPC ports, such as "http://127.0.0.1:54340".
+/// Where the services' gRPC ports are: "http://svc-catalog:50051", several
+/// with commas between; a name stands for all addresses that it has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct UpstreamConfig {
-    /// svc-identity
-    #[arg(long, env = "SOUK_IDENTITY_URL")]
-    pub identity_url: Uri,
-    /// svc-catalog
-    #[arg(long, env = "SOUK_CATALOG_URL")]
-    pub catalog_url: Uri,
-    /// svc-order
-    #[arg(long, env = "SOUK_ORDER_URL")]
-    pub order_url: Uri,
-    /// svc-payment
-    #[arg(long, env = "SOUK_PAYMENT_URL")]
-    pub payment_url: Uri,
-    /// svc-notify
-    #[arg(long, env = "SOUK_NOTIFY_URL")]
-    pub notify_url: Uri,
+    /// svc-identity: "http://host:port", several with commas between. A name
+    /// stands for all its addresses, and is looked up again and again.
+    #[arg(
+        long,
+        env = "SOUK_IDENTITY_URL",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub identity_url: Vec<Target>,
+    /// svc-catalog, in the same way.
+    #[arg(long, env = "SOUK_CATALOG_URL", value_delimiter = ',', required = true)]
+    pub catalog_url: Vec<Target>,
+    /// svc-order, in the same way.
+    #[arg(long, env = "SOUK_ORDER_URL", value_delimiter = ',', required = true)]
+    pub order_url: Vec<Target>,
+    /// svc-payment, in the same way.
+    #[arg(long, env = "SOUK_PAYMENT_URL", value_delimiter = ',', required = true)]
+    pub payment_url: Vec<Target>,
+    /// svc-notify, in the same way.
+    #[arg(long, env = "SOUK_NOTIFY_URL", value_delimiter = ',', required = true)]
+    pub notify_url: Vec<Target>,
+    /// The name server that is asked for the services' names, "10.0.0.10:53";
+    /// those of the machine, when there is none.
+    #[arg(long, env = "SOUK_EDGE_NAME_SERVER")]
+    pub name_server: Option<SocketAddr>,
+    /// How often each instance is asked whether it is well, in milliseconds.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_HEALTH_INTERVAL_MS",
+        default_value_t = 2000,
+        value_parser = clap::value_parser!(u64).range(10..)
+    )]
+    pub health_interval_ms: u64,
+    /// The most single calls to one service at once; more are refused, so that
+    /// a service that hangs takes nothing from the others.
+    #[arg(long, env = "SOUK_EDGE_MAX_CALLS_PER_SERVICE", default_value_t = 2000)]
+    pub max_calls_per_service: usize,
+    /// The most streams to one service at once.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_MAX_STREAMS_PER_SERVICE",
+        default_value_t = 10_000
+    )]
+    pub max_streams_per_service: usize,
 }
 
 impl UpstreamConfig {
-    fn url(&self, service: Service) -> &Uri {
+    fn targets(&self, service: Service) -> &[Target] {
         match service {
             Service::Identity => &self.identity_url,
             Service::Catalog => &self.catalog_url,
@@ -59,105 +105,103 @@ impl UpstreamConfig {
 
 /// All services. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Upstreams(Arc<[Upstream]>);
+pub struct Upstreams(Arc<Inner>);
 
 #[derive(Debug)]
-struct Upstream {
-    service: Service,
-    host: String,
-    port: u16,
-    /// The last address that was found.
-    address: ArcSwapOption<SocketAddr>,
+struct Inner {
+    pools: Vec<Arc<Pool>>,
+    /// Where their instances come from, in the same order.
+    discoveries: Vec<Mutex<Discovery>>,
+    names: Option<Names>,
+    checker: Checker,
+    health_interval: Duration,
 }
 
 impl Upstreams {
-    /// Reads the addresses; names are looked up later.
+    /// Takes the addresses; names are looked up later.
     ///
     /// # Errors
-    /// When one is not `http://host:port`.
+    /// When there are names, and nobody to ask for them.
     pub fn new(config: &UpstreamConfig) -> anyhow::Result<Self> {
-        let upstreams = Service::ALL
-            .into_iter()
-            .map(|service| {
-                Upstream::new(service, config.url(service))
-                    .with_context(|| format!("the address of svc-{}", service.name()))
-            })
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Self(upstreams))
+        let pool = |service| {
+            let (calls, streams) = (config.max_calls_per_service, config.max_streams_per_service);
+            Arc::new(Pool::new(service, calls, streams))
+        };
+        let discoveries = Service::ALL.map(|service| Discovery::new(config.targets(service)));
+        let names = if discoveries.iter().any(Discovery::has_names) {
+            Some(Names::new(config.name_server)?)
+        } else {
+            None
+        };
+        Ok(Self(Arc::new(Inner {
+            pools: Service::ALL.map(pool).into(),
+            discoveries: discoveries.map(Mutex::new).into(),
+            names,
+            checker: Checker::unconnected(),
+            health_interval: Duration::from_millis(config.health_interval_ms),
+        })))
     }
 
-    /// Where a request for a service goes; an answer must begin, and go on,
-    /// within `read_timeout`.
+    /// Begins a request to a service.
     ///
     /// # Errors
-    /// `UpstreamUnavailable` when the service's name leads nowhere.
-    pub fn peer(&self, service: Service, read_timeout: Duration) -> Result<HttpPeer, Refusal> {
-        let address = self
-            .0
-            .iter()
-            .find(|upstream| upstream.service == service)
-            .and_then(|upstream| upstream.address.load_full())
-            .ok_or(Refusal::UpstreamUnavailable)?;
-        let mut peer = HttpPeer::new(*address, false, String::new());
-        let options = &mut peer.options;
-        options.set_http_version(2, 2);
-        options.max_h2_streams = MAX_STREAMS;
-        options.connection_timeout = Some(CONNECT_TIMEOUT);
-        options.total_connection_timeout = Some(CONNECT_TIMEOUT);
-        options.read_timeout = Some(read_timeout);
-        options.write_timeout = Some(WRITE_TIMEOUT);
-        options.idle_timeout = Some(IDLE_TIMEOUT);
-        options.h2_ping_interval = Some(PING_INTERVAL);
-        Ok(peer)
+    /// When the service has too much to do, or is not asked at the moment.
+    pub fn call(&self, service: Service, is_stream: bool, choice: Choice) -> Result<Call, Refusal> {
+        let pool = self.pools().find(|pool| pool.service() == service);
+        Call::begin(pool.ok_or(Refusal::Internal)?, is_stream, choice)
     }
 
-    /// Looks all names up once.
+    /// All services.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.0.pools.iter()
+    }
+
+    /// Looks all names up once, at the same moment.
     pub async fn look_up(&self) {
-        for upstream in self.0.iter() {
-            upstream.look_up().await;
-        }
+        let Inner {
+            pools,
+            discoveries,
+            names,
+            ..
+        } = &*self.0;
+        let look_ups = pools
+            .iter()
+            .zip(discoveries)
+            .map(async |(pool, discovery)| {
+                discovery.lock().await.look_up(names.as_ref(), pool).await;
+            });
+        futures::future::join_all(look_ups).await;
     }
 
-    /// Looks the names up again and again.
-    pub async fn keep_looking_up(&self, shutdown: Shutdown) {
-        loop {
-            tokio::select! {
-                () = shutdown.stopped() => return,
-                () = tokio::time::sleep(LOOK_UP_EVERY) => self.look_up().await,
+    /// Looks names up, checks instances and counts them, again and again.
+    pub async fn keep_watch(&self, shutdown: Shutdown) {
+        let looking_up = async {
+            loop {
+                tokio::time::sleep(LOOK_UP_EVERY).await;
+                self.look_up().await;
             }
-        }
-    }
-}
-
-impl Upstream {
-    fn new(service: Service, url: &Uri) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            url.scheme_str() == Some("http"),
-            "\"{url}\" does not begin with http://"
-        );
-        let host = url
-            .host()
-            .with_context(|| format!("\"{url}\" has no host"))?;
-        let port = url
-            .port_u16()
-            .with_context(|| format!("\"{url}\" has no port"))?;
-        Ok(Self {
-            service,
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            address: ArcSwapOption::empty(),
-        })
-    }
-
-    async fn look_up(&self) {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        match found.map(|mut addresses| addresses.next()) {
-            Ok(Some(address)) => self.address.store(Some(Arc::new(address))),
-            // The last address that was found stays.
-            Ok(None) => tracing::warn!(service = self.service.name(), "name leads nowhere"),
-            Err(error) => {
-                tracing::warn!(service = self.service.name(), %error, "name not found");
+        };
+        let checking = async {
+            let mut interval = tokio::time::interval(self.0.health_interval);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                let instances = self.pools().flat_map(|pool| pool.instances().to_vec());
+                self.0.checker.check(instances.collect()).await;
             }
+        };
+        let measuring = async {
+            let mut interval = tokio::time::interval(MEASURE_EVERY);
+            loop {
+                interval.tick().await;
+                self.pools().for_each(|pool| metrics::pool(pool));
+            }
+        };
+        tokio::select! {
+            () = shutdown.stopped() => {}
+            () = looking_up => {}
+            () = checking => {}
+            () = measuring => {}
         }
     }
 }

@@ -166,7 +166,7 @@ impl Through {
             context.cache = miss(why);
             return Ok(false);
         }
-        context.upstream = Some(site.prefix().to_owned());
+        context.upstream = Some(Arc::from(site.prefix()));
         // On the heap, so that a hit pays for none of it.
         Box::pin(self.fetched(session, context, &url, &wanted, why, kept, site)).await
     }

@@ -24,4 +24,5 @@ mod stopping;
 mod support;
 mod tls;
 mod tokens;
+mod upstreams;
 mod warming;

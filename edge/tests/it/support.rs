@@ -1,5 +1,6 @@
 //! What the tests share: an edge, the services behind it, and its callers.
 
+pub(crate) mod dns;
 pub(crate) mod grpc_web;
 pub(crate) mod h2;
 pub(crate) mod nats;

@@ -7,14 +7,16 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use axum::{
     Json,
     body::Bytes,
     http::HeaderMap,
+    middleware::{self, Next},
     routing::{get, post},
 };
 use proto::souk::{
@@ -33,11 +35,12 @@ use proto::souk::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, broadcast, mpsc},
+    sync::{Semaphore, broadcast, mpsc, watch},
 };
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataMap, service::Routes};
+use tonic_health::server::HealthReporter;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::tokens;
@@ -57,6 +60,12 @@ pub(crate) struct Shop {
     pub(crate) gate: Semaphore,
     /// Every read fails as long as it is set.
     pub(crate) failing: AtomicBool,
+    /// Set: nothing is answered, not even whether it is well.
+    pub(crate) hanging: watch::Sender<bool>,
+    /// How long each answer takes, in milliseconds.
+    pub(crate) delay_ms: Arc<AtomicU64>,
+    /// Says whether it is well.
+    pub(crate) health: HealthReporter,
     /// Streams that somebody still listens to, and calls that somebody still
     /// waits for though no answer comes.
     pub(crate) watchers: AtomicUsize,
@@ -81,6 +90,9 @@ impl Shop {
 
     fn serve(listener: TcpListener) -> Arc<Self> {
         let stop = CancellationToken::new();
+        let (hanging, hangs) = watch::channel(false);
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let delay_ms = Arc::new(AtomicU64::default());
         let shop = Arc::new(Self {
             address: listener.local_addr().unwrap(),
             calls: Mutex::default(),
@@ -88,6 +100,9 @@ impl Shop {
             seen: Mutex::default(),
             gate: Semaphore::new(0),
             failing: AtomicBool::default(),
+            hanging,
+            delay_ms: Arc::clone(&delay_ms),
+            health,
             watchers: AtomicUsize::default(),
             updates: broadcast::channel(64).0,
             keys: Mutex::new(vec![tokens::KEY]),
@@ -111,10 +126,24 @@ impl Shop {
         let router = Routes::new(CatalogServiceServer::new(play.clone()))
             .add_service(OrderServiceServer::new(play.clone()))
             .add_service(IdentityServiceServer::new(play))
+            .add_service(health_service)
             .into_axum_router()
             .layer(tonic_web::GrpcWebLayer::new())
             .route("/.well-known/jwks.json", jwks)
-            .route("/webhooks/stripe", webhook);
+            .route("/webhooks/stripe", webhook)
+            .layer(middleware::from_fn(
+                move |request: axum::extract::Request, next: Next| {
+                    let (mut hangs, delay_ms) = (hangs.clone(), Arc::clone(&delay_ms));
+                    async move {
+                        let _ = hangs.wait_for(|hangs| !hangs).await;
+                        let delay = Duration::from_millis(delay_ms.load(SeqCst));
+                        if !delay.is_zero() {
+                            tokio::time::sleep(delay).await;
+                        }
+                        next.run(request).await
+                    }
+                },
+            ));
         // On a runtime of its own: when that ends, so do its connections.
         let listener = listener.into_std().unwrap();
         std::thread::spawn(move || {
@@ -398,6 +427,9 @@ impl IdentityService for Play {
         request: Request<LogInRequest>,
     ) -> Result<Response<LogInResponse>, Status> {
         self.shop()?.note("log_in", request.metadata());
+        if request.get_ref().email.starts_with("never-") {
+            std::future::pending::<()>().await;
+        }
         Ok(Response::new(LogInResponse::default()))
     }
 
