@@ -1,21 +1,59 @@
 //! The edge as a whole: built first, then run until told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
 use tokio::sync::watch;
 
 use crate::{
-    bounds::Bounds, cache::Cache, config::Config, context::InFlight, cors::Cors, guard::Guard,
-    limit::Limits, origin::Origin, proxy::Edge, read_through::ReadThrough, revocation::Revocations,
-    route::Routes, server::Listeners, signals::Signals, upstream::Upstreams,
+    access_log::{self, AccessLog},
+    bounds::Bounds,
+    cache::Cache,
+    config::Config,
+    context::InFlight,
+    cors::Cors,
+    guard::Guard,
+    handover::{Successors, TakenOver, take_over},
+    limit::Limits,
+    live::Live,
+    origin::Origin,
+    proxy::Edge,
+    read_through::ReadThrough,
+    reload::Reload,
+    revocation::Revocations,
+    route::Routes,
+    server::Listeners,
+    signals::Signals,
+    sockets::{Purpose, Socket},
+    streams::Streams,
+    tls::Certificates,
+    upstream::Upstreams,
 };
+
+/// The flags of the limits.
+const LIMIT_KEYS: &[&str] = &[
+    "rate-read-per-minute",
+    "rate-write-per-minute",
+    "rate-search-per-minute",
+    "rate-auth-per-minute",
+];
 
 /// The edge, ready to run.
 #[derive(Debug)]
 pub struct App {
     config: Config,
+    sockets: Vec<Socket>,
+    admin: Socket,
+    predecessor: Option<TakenOver>,
+    certificates: Option<Arc<Certificates>>,
+    reload: Reload,
     listeners: Listeners,
     upstreams: Upstreams,
     signals: Signals,
@@ -43,12 +81,29 @@ impl App {
         let revocations = Arc::new(Revocations::new());
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
+        let limits = Live::new(Limits::new(&config.limits));
+        let cors = Live::new(cors(&config)?);
+        let trusted_proxies = Live::new(config.trusted_proxies.clone());
+        let access_log = Live::new(AccessLog::new(&config.access_log));
+        let mut reload = Reload::new(&config);
+        reload.live(LIMIT_KEYS, &limits, |config| {
+            Ok(Limits::new(&config.limits))
+        });
+        reload.live(&["allowed-origins"], &cors, self::cors);
+        reload.live(&["trusted-proxies"], &trusted_proxies, |config| {
+            Ok(config.trusted_proxies.clone())
+        });
+        reload.live(access_log::KEYS, &access_log, |config| {
+            Ok(AccessLog::new(&config.access_log))
+        });
+        let certificates = certificates(&config, &clock, &mut reload)?;
         let edge = Edge {
             routes: Routes::from_contracts(),
             guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
-            limits: Limits::new(&config.limits),
-            cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
-            trusted_proxies: config.trusted_proxies.clone(),
+            limits,
+            cors,
+            trusted_proxies,
+            access_log,
             upstreams: upstreams.clone(),
             read_through: ReadThrough::new(
                 Arc::clone(&cache),
@@ -61,9 +116,18 @@ impl App {
                 watch_idle_timeout: Duration::from_secs(config.watch_idle_seconds),
                 upload_idle_timeout: Duration::from_secs(config.upload_idle_seconds),
             },
+            streams: Streams::default(),
             in_flight: InFlight::default(),
         };
-        let listeners = Listeners::new(&config, edge)?;
+        // Last of all: until here nothing is taken from anybody.
+        let mut predecessor = config
+            .upgrade_socket
+            .as_deref()
+            .map(take_over)
+            .transpose()?
+            .flatten();
+        let (sockets, admin) = open(&config, predecessor.as_mut())?;
+        let listeners = Listeners::new(&config, edge, &sockets, certificates.as_ref())?;
         // The keys are there when the first token comes, if svc-identity is.
         verifier.refresh().await;
         let signals = Signals {
@@ -74,6 +138,11 @@ impl App {
         };
         Ok(Self {
             config,
+            sockets,
+            admin,
+            predecessor,
+            certificates,
+            reload,
             listeners,
             upstreams,
             signals,
@@ -81,38 +150,105 @@ impl App {
         })
     }
 
-    /// Runs until told to stop, or until a part of it fails.
+    /// Runs until told to stop, until a new process has taken over, or until a
+    /// part of it fails.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// When a part of it fails.
     pub async fn run_until_stopped(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let Self {
             config,
+            mut sockets,
+            admin: admin_socket,
+            predecessor,
+            certificates,
+            reload,
             listeners,
             upstreams,
             signals,
             nats,
         } = self;
         let (up, is_up) = watch::channel(false);
+        let addresses: Vec<_> = sockets.iter().map(|socket| socket.address).collect();
+        // While requests are finished we go on to hear of changes, and to tell
+        // how we do, unless a successor tells how it does.
+        let (ended, admin_ended) = (Shutdown::new(), Shutdown::new());
+        let succeeded = AtomicBool::new(false);
         let admin = Admin::new()
-            .ready("listeners", move || {
-                let up = *is_up.borrow();
-                async move {
-                    anyhow::ensure!(up, "not up yet");
-                    Ok(())
+            .ready("listeners", {
+                let is_up = is_up.clone();
+                move || {
+                    let up = *is_up.borrow();
+                    async move {
+                        anyhow::ensure!(up, "not up, or about to stop");
+                        Ok(())
+                    }
                 }
             })
-            .serve(config.admin_listen, shutdown.clone());
+            .serve_on(admin_socket.listener()?, admin_ended.clone());
+        sockets.push(admin_socket);
+        let succession = async {
+            let mut is_up = is_up;
+            // An error is the end of the listeners, which is told elsewhere.
+            let _ = is_up.wait_for(|up| *up).await;
+            let successors = config
+                .upgrade_socket
+                .as_deref()
+                .map(Successors::listen)
+                .transpose()?;
+            tracing::info!(?addresses, "listening");
+            if let Some(Err(error)) = predecessor.map(TakenOver::ready) {
+                tracing::warn!(%error, "the older process is gone already");
+            }
+            let Some(successors) = successors else {
+                drop(sockets); // nobody will ask for them
+                return Ok(());
+            };
+            tokio::select! {
+                () = shutdown.stopped() => successors.close(),
+                () = successors.succeeded(&sockets) => {
+                    tracing::info!("a successor has come up; stopping");
+                    succeeded.store(true, Ordering::Relaxed);
+                    admin_ended.stop();
+                    shutdown.stop();
+                }
+            }
+            drop(sockets);
+            anyhow::Ok(())
+        };
+        let read_certificates = {
+            let certificates = certificates.clone();
+            move || {
+                if let Some(certificates) = &certificates {
+                    certificates.read_again();
+                }
+            }
+        };
         let all = async {
             tokio::try_join!(
                 admin,
-                listeners.run(up, shutdown.clone()),
+                succession,
+                reload.on_signal(read_certificates, ended.clone()),
                 async {
-                    upstreams.keep_looking_up(shutdown.clone()).await;
+                    listeners
+                        .run(up, shutdown.clone(), || succeeded.load(Ordering::Relaxed))
+                        .await?;
+                    ended.stop();
+                    admin_ended.stop();
                     Ok(())
                 },
                 async {
-                    signals.run(nats, shutdown.clone()).await;
+                    if let Some(certificates) = certificates {
+                        certificates.keep_reading(ended.clone()).await;
+                    }
+                    Ok(())
+                },
+                async {
+                    upstreams.keep_looking_up(ended.clone()).await;
+                    Ok(())
+                },
+                async {
+                    signals.run(nats, ended.clone()).await;
                     Ok(())
                 },
             )
@@ -121,4 +257,46 @@ impl App {
         shutdown.stop(); // one part failed: the others go, too
         outcome
     }
+}
+
+fn cors(config: &Config) -> anyhow::Result<Cors> {
+    Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")
+}
+
+fn certificates(
+    config: &Config,
+    clock: &Clock,
+    reload: &mut Reload,
+) -> anyhow::Result<Option<Arc<Certificates>>> {
+    if config.https_listen.is_none() {
+        return Ok(None);
+    }
+    let certificates = Certificates::load(&config.tls_cert, &config.tls_key, clock.clone())?;
+    reload.part(&["tls-cert", "tls-key"], {
+        let certificates = Arc::clone(&certificates);
+        move |config| {
+            let apply = certificates.prepare(&config.tls_cert, &config.tls_key)?;
+            Ok(Box::new(apply))
+        }
+    });
+    Ok(Some(certificates))
+}
+
+/// The sockets for callers, and that for administration. What an older process
+/// listened on in vain is closed.
+fn open(
+    config: &Config,
+    predecessor: Option<&mut TakenOver>,
+) -> anyhow::Result<(Vec<Socket>, Socket)> {
+    let mut inherited = predecessor.map_or_else(Vec::new, |old| std::mem::take(&mut old.listeners));
+    let mut open = |purpose, address| Socket::open(purpose, address, &mut inherited);
+    let mut sockets = Vec::new();
+    if let Some(address) = config.http_listen {
+        sockets.push(open(Purpose::Http, address)?);
+    }
+    if let Some(address) = config.https_listen {
+        sockets.push(open(Purpose::Https, address)?);
+    }
+    let admin = open(Purpose::Admin, config.admin_listen).context("for administration")?;
+    Ok((sockets, admin))
 }

@@ -5,7 +5,8 @@
 //! [`proxy`] is a request's way through it. On that way [`route`] says where
 //! it goes, [`limit`] how often, [`guard`] who; [`read_through`] answers from
 //! the [`cache`]; [`upstream`] knows the services; [`answer`] writes what the
-//! edge says by itself; [`signals`] hears of changes.
+//! edge says by itself; [`signals`] hears of changes; [`reload`] changes the
+//! configuration, and [`handover`] the process.
 
 pub mod access_log;
 pub mod address;
@@ -14,25 +15,32 @@ pub mod app;
 pub mod bounds;
 pub mod cache;
 pub mod config;
+pub mod config_file;
 pub mod connections;
 pub mod context;
 pub mod cors;
 pub mod deadline;
 pub mod failure;
+pub mod foreign_log;
 pub mod frame;
 pub mod guard;
+pub mod handover;
 pub mod headers;
 pub mod limit;
+pub mod live;
 pub mod metrics;
 pub mod origin;
 pub mod protocol;
 pub mod proxy;
 pub mod read_through;
 pub mod refusal;
+pub mod reload;
 pub mod revocation;
 pub mod route;
 pub mod server;
 pub mod signals;
+pub mod sockets;
+pub mod streams;
 pub mod tls;
 pub mod trace;
 pub mod upstream;

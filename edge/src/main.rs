@@ -2,11 +2,20 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use edge::{App, Config};
+use edge::{App, config_file, foreign_log};
 
 fn main() -> ExitCode {
-    let config = Config::parse();
+    foreign_log::install();
+    let config = match config_file::load(std::env::args_os().collect()) {
+        Ok(config) => config,
+        Err(error) => match error.downcast::<clap::Error>() {
+            Ok(error) => error.exit(),
+            Err(error) => {
+                eprintln!("edge: {error:#}");
+                return ExitCode::FAILURE;
+            }
+        },
+    };
     svc_kit::run("edge", &config.telemetry.clone(), async move |shutdown| {
         App::build(config).await?.run_until_stopped(shutdown).await
     })

@@ -17,7 +17,7 @@ use pingora::{
 };
 
 use crate::{
-    access_log,
+    access_log::AccessLog,
     address::{self, Network},
     answer,
     bounds::Bounds,
@@ -28,11 +28,13 @@ use crate::{
     guard::Guard,
     headers,
     limit::Limits,
+    live::Live,
     metrics,
     protocol::Protocol,
     read_through::ReadThrough,
     refusal::Refusal,
     route::{Route, Routes},
+    streams::Streams,
     trace::Trace,
     upstream::Upstreams,
 };
@@ -53,17 +55,21 @@ pub struct Edge {
     /// Who may pass.
     pub guard: Guard,
     /// How often.
-    pub limits: Limits,
+    pub limits: Live<Limits>,
     /// Whose scripts may read the answers.
-    pub cors: Cors,
+    pub cors: Live<Cors>,
     /// Proxies before us that are believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Live<Vec<Network>>,
     /// Where the services are.
     pub upstreams: Upstreams,
     /// Answers from the cache.
     pub read_through: ReadThrough,
     /// Limits on time and size.
     pub bounds: Bounds,
+    /// One line for each request.
+    pub access_log: Live<AccessLog>,
+    /// The end of streams.
+    pub streams: Streams,
     /// How much runs.
     pub in_flight: InFlight,
 }
@@ -79,8 +85,12 @@ impl Edge {
         context.secure = session
             .digest()
             .is_some_and(|digest| digest.ssl_digest.is_some());
-        context.caller = address::of_caller(peer(session), &request.headers, &self.trusted_proxies);
-        context.origin = self.cors.admitted(&request.headers);
+        context.caller = address::of_caller(
+            peer(session),
+            &request.headers,
+            &self.trusted_proxies.load(),
+        );
+        context.origin = self.cors.load().admitted(&request.headers);
     }
 
     /// Finds the request's route and whether it may take it.
@@ -97,7 +107,7 @@ impl Edge {
         if !route.takes(&request.method) {
             return Err(Refusal::MethodNotAllowed(route.methods()));
         }
-        self.limits.check(route.limit(), context.caller)?;
+        self.limits.load().check(route.limit(), context.caller)?;
         if let Route::Method(method) = &route {
             if !context.protocol.is_grpc() {
                 return Err(Refusal::MediaTypeUnsupported);
@@ -221,7 +231,10 @@ impl ProxyHttp for Edge {
         };
         let silence = self.bounds.silence(&route, context.deadline);
         match self.upstreams.peer(route.service(), silence) {
-            Ok(peer) => {
+            Ok(mut peer) => {
+                if route.is_stream() {
+                    self.streams.join(&mut peer);
+                }
                 context.upstream = Some(format!("{}@{}", route.service().name(), peer._address));
                 Ok(Box::new(peer))
             }
@@ -352,7 +365,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        access_log::write(session, context, error);
+        self.access_log.load().write(session, context, error);
     }
 }
 

@@ -8,6 +8,7 @@ mod caching;
 mod failing;
 mod hearing;
 mod limits;
+mod operating;
 mod passing;
 mod routing;
 mod stopping;
