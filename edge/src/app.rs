@@ -85,6 +85,7 @@ impl App {
         let cors = Live::new(cors(&config)?);
         let trusted_proxies = Live::new(config.trusted_proxies.clone());
         let access_log = Live::new(AccessLog::new(&config.access_log));
+        config.source.tell_overridden();
         let mut reload = Reload::new(&config);
         reload.live(LIMIT_KEYS, &limits, |config| {
             Ok(Limits::new(&config.limits))

@@ -47,6 +47,14 @@ impl Debug for Source {
 }
 
 impl Source {
+    /// Tells what stands in the file in vain.
+    pub fn tell_overridden(&self) {
+        if !self.overridden.is_empty() {
+            let settings = &self.overridden;
+            tracing::warn!(?settings, "a flag or the environment wins over the file");
+        }
+    }
+
     /// Makes the configuration again, from the file as it is now.
     ///
     /// # Errors

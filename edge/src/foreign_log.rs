@@ -63,9 +63,7 @@ fn masked(text: &str) -> String {
         let secret_follows = BEFORE_SECRETS
             .iter()
             .any(|before| bare.len() >= before.len() && ends_with(bare, before));
-        if hide && !secret_follows {
-            told.push_str(MASK);
-        } else if is_token(bare) {
+        if (hide && !secret_follows) || is_token(bare) {
             told.push_str(MASK);
         } else if let Some((path, _)) = word.split_once('?') {
             told.push_str(path);

@@ -89,6 +89,7 @@ impl Reload {
     /// When anything in it is wrong; then nothing has changed.
     pub fn reload(&mut self) -> anyhow::Result<Reloaded> {
         let fresh = self.source.load_again()?;
+        fresh.source.tell_overridden();
         let differs = differing(&self.source.values, &fresh.source.values);
         let mut applies = Vec::new();
         let mut changed = BTreeSet::new();

@@ -67,8 +67,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Connections that are taken from the queue before it is closed.
 const LAST_CONNECTIONS: usize = 1024;
-/// How long an idle connection of HTTP/1 may still ask when we stop. Its
-/// caller cannot be told before it asks.
+/// How long an idle connection of HTTP/1 may still ask when we stop; half of
+/// the drain at most. Its caller cannot be told before it asks.
 const LINGER: Duration = Duration::from_secs(5);
 /// How long callers of streams may take to hear that these end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -202,7 +202,7 @@ impl Listeners {
         tracing::info!(connections = connections.len(), "draining");
         stop.send_replace(true);
         let end = Instant::now() + self.drain;
-        let linger = end.min(Instant::now() + LINGER);
+        let linger = Instant::now() + LINGER.min(self.drain / 2);
         if timeout_at(linger, connections.wait()).await.is_err() {
             self.app.cleanup().await; // closes what is idle
         }

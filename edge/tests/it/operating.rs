@@ -124,7 +124,7 @@ async fn a_configuration_is_reloaded_or_refused_without_a_failed_request() {
     })
     .await;
     assert!(!edge.admits("https://old.example").await);
-    // It was given as a flag, too.
+    assert!(edge.log().contains("wins over the file"), "drain-seconds");
     assert!(!edge.log().contains("needs_restart"));
 
     write("allowed-origins = ['https://third.example', 'no origin']\nthreads = 1");
@@ -163,15 +163,26 @@ async fn a_new_process_takes_over_without_a_failed_request() {
     let load = Load::start(&[&old]);
     load.more(ENOUGH).await;
 
-    // One that cannot start changes nothing.
-    let mut wrong = old.again(&["--allowed-origins", "no origin"]);
-    assert!(!wrong.wait().await.success());
+    // One that cannot start changes nothing, whether it is found before or
+    // after it was given the sockets.
+    let taken = shop.address.to_string();
+    for wrong in [
+        ("--allowed-origins", "no origin"),
+        ("--admin-listen", &taken),
+    ] {
+        let mut wrong = old.again(Some(wrong));
+        assert!(!wrong.wait().await.success());
+    }
+    until("the old one hears of it", async || {
+        old.log().contains("no successor came up")
+    })
+    .await;
     load.more(ENOUGH).await;
     assert!(old.is_running());
 
     let mut before = old;
     for _ in 0..2 {
-        let next = before.again(&[]);
+        let next = before.again(None);
         next.ready().await;
         assert!(before.wait().await.success());
         assert!(before.log().contains("a successor has come up"));

@@ -24,12 +24,12 @@ use rustls::{
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{net::TcpStream, task::JoinSet, time::MissedTickBehavior};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::process::Edge;
-use crate::support::until;
+use crate::support::{PATIENCE, until};
 
 /// Time between two requests of one kind; there are four.
 const PACE: Duration = Duration::from_millis(8);
@@ -75,6 +75,7 @@ impl Load {
             let (tally, stop) = (Arc::clone(&tally), stop.clone());
             callers.spawn(async move {
                 let mut pace = tokio::time::interval(PACE);
+                pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 let mut asked = JoinSet::new();
                 loop {
                     tokio::select! {
@@ -83,7 +84,8 @@ impl Load {
                     }
                     let (caller, tally) = (Arc::clone(&caller), Arc::clone(&tally));
                     asked.spawn(async move {
-                        match caller.ask().await {
+                        let asked = tokio::time::timeout(PATIENCE, caller.ask()).await;
+                        match asked.unwrap_or_else(|_| Err("no answer".to_owned())) {
                             Ok(()) => drop(tally.answered[index].fetch_add(1, SeqCst)),
                             Err(failure) => {
                                 let told = format!("{:?}: {failure}", caller.kind);

@@ -41,10 +41,15 @@ impl Edge {
         edge
     }
 
-    /// Another process with the same flags, and more.
-    pub(crate) fn again(&self, more: &[&str]) -> Self {
+    /// Another process with the same flags, but for one.
+    pub(crate) fn again(&self, other: Option<(&str, &str)>) -> Self {
         let mut arguments = self.arguments.clone();
-        arguments.extend(more.iter().map(|flag| (*flag).to_owned()));
+        if let Some((flag, value)) = other {
+            match arguments.iter().position(|argument| argument == flag) {
+                Some(at) => value.clone_into(&mut arguments[at + 1]),
+                None => arguments.extend([flag.to_owned(), value.to_owned()]),
+            }
+        }
         Self::launch(self.http, self.https, self.admin, arguments)
     }
 
