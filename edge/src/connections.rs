@@ -10,12 +10,22 @@ use pingora::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
 
 use crate::metrics::Live;
 
-/// An app behind a count.
+/// An app behind a count. Clones share both.
 #[derive(Debug)]
 pub struct Counted<A> {
     app: Arc<A>,
-    open: AtomicUsize,
+    open: Arc<AtomicUsize>,
     max: usize,
+}
+
+impl<A> Clone for Counted<A> {
+    fn clone(&self) -> Self {
+        Self {
+            app: Arc::clone(&self.app),
+            open: Arc::clone(&self.open),
+            max: self.max,
+        }
+    }
 }
 
 impl<A> Counted<A> {
@@ -23,9 +33,21 @@ impl<A> Counted<A> {
     pub fn new(app: A, max: usize) -> Self {
         Self {
             app: Arc::new(app),
-            open: AtomicUsize::new(0),
+            open: Arc::default(),
             max,
         }
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Counted<A> {
+    /// Closes connections of HTTP/1 on which nothing is asked.
+    pub async fn close_idle(&self) {
+        self.app.cleanup().await;
     }
 }
 
@@ -54,7 +76,6 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
         self.app.process_new(stream, shutdown).await
     }
 
-    async fn cleanup(&self) {
-        self.app.cleanup().await;
-    }
+    // Nothing is cleaned up when nobody is accepted any more: idle connections
+    // are closed when it is time for that.
 }

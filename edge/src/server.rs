@@ -7,28 +7,33 @@
 //! connections of HTTP/1 that lie idle may ask once more for a moment, since
 //! their request may be under way; what runs is finished within its time.
 
-use std::{net::TcpListener, sync::Arc, thread, time::Duration};
+use std::{
+    net::TcpListener,
+    os::fd::{AsRawFd as _, IntoRawFd as _},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use futures::FutureExt as _;
 use pingora::{
-    apps::{HttpServerOptions, ServerApp as _},
+    apps::HttpServerOptions,
+    listeners::TcpSocketOptions,
     protocols::{
-        TcpKeepalive,
-        http::v2::server::default_h2_options,
-        l4::{listener::Listener, stream::Stream},
+        GetSocketDigest as _, SocketDigest, TcpKeepalive, http::v2::server::default_h2_options,
+        l4::stream::Stream,
     },
     proxy::{HttpProxy, http_proxy},
-    server::{ShutdownWatch, configuration::ServerConf},
-    services::listening::Service,
+    server::{Fds, ShutdownWatch, configuration::ServerConf},
+    services::{Service as _, listening::Service},
 };
 use svc_kit::Shutdown;
 use tokio::{
+    net::TcpStream,
     runtime::{Handle, Runtime},
     sync::watch,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
@@ -60,13 +65,13 @@ const KEEP_ALIVE_PROBES: usize = 4;
 const MAX_ATTEMPTS: usize = 2;
 /// Connections to services without requests that are kept.
 const UPSTREAM_POOL_SIZE: usize = 128;
-/// How long a caller may take to agree on TLS.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long we wait when the system has no connection for us, such as when too
-/// many files are open.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Connections that are taken from the queue before it is closed.
 const LAST_CONNECTIONS: usize = 1024;
+/// How long they may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long we wait at least for those who are agreeing on TLS: they are not
+/// counted yet.
+const SETTLE: Duration = Duration::from_millis(500);
 /// How long an idle connection of HTTP/1 may still ask when we stop; half of
 /// the drain at most. Its caller cannot be told before it asks.
 const LINGER: Duration = Duration::from_secs(5);
@@ -79,7 +84,9 @@ type App = Counted<HttpProxy<Edge>>;
 
 /// Listeners and what answers behind them, not yet running.
 pub struct Listeners {
-    app: Arc<App>,
+    service: Service<App>,
+    app: App,
+    fds: Fds,
     doors: Vec<Door>,
     threads: usize,
     unready: Duration,
@@ -139,21 +146,33 @@ impl Listeners {
         h2.initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES);
         proxy.h2_options = Some(h2);
 
-        let mut doors = Vec::new();
+        let app = Counted::new(proxy, config.max_connections);
+        let mut service = Service::new("edge".to_owned(), app.clone());
+        let (mut fds, mut doors) = (Fds::new(), Vec::new());
         for socket in sockets {
+            let address = socket.address.to_string();
             let tls = match (socket.purpose, certificates) {
                 (Purpose::Admin, _) => continue,
-                (Purpose::Http, _) => None,
+                (Purpose::Http, _) => {
+                    service.add_tcp_with_settings(&address, socket_options());
+                    None
+                }
                 (Purpose::Https, Some(certificates)) => {
-                    Some(Arc::new(tls::acceptor(Arc::clone(certificates))?))
+                    let settings = || tls::settings(Arc::clone(certificates));
+                    let options = Some(socket_options());
+                    service.add_tls_with_settings(&address, options, settings()?);
+                    Some(Arc::new(settings()?.build()))
                 }
                 (Purpose::Https, None) => anyhow::bail!("HTTPS needs a certificate and its key"),
             };
+            fds.add(address, socket.listener()?.into_raw_fd());
             let listener = socket.listener()?;
             doors.push(Door { listener, tls });
         }
         Ok(Self {
-            app: Arc::new(Counted::new(proxy, config.max_connections)),
+            service,
+            app,
+            fds,
             doors,
             threads,
             unready: Duration::from_secs(config.unready_seconds),
@@ -168,60 +187,105 @@ impl Listeners {
     /// whether a new process has them.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// When the listeners end by themselves.
     pub async fn run(
         self,
         up: watch::Sender<bool>,
         shutdown: Shutdown,
         succeeded: impl Fn() -> bool,
     ) -> anyhow::Result<()> {
+        let (mut service, app) = (self.service, self.app);
         let threads = Threads::start(self.threads)?;
         let (stop, stopping) = watch::channel(false);
-        let closing = CancellationToken::new();
-        let (accepting, connections) = (TaskTracker::new(), TaskTracker::new());
-        for door in self.doors {
-            let accept = Accept {
-                app: Arc::clone(&self.app),
-                stopping: stopping.clone(),
-                closing: closing.clone(),
-                connections: connections.clone(),
-            };
-            accepting.spawn_on(accept.run(door), &threads.handle);
-        }
-        accepting.close();
+        let mut accepting = threads.handle.spawn({
+            let (fds, stopping) = (Arc::new(self.fds.into()), stopping.clone());
+            async move { service.start_service(Some(fds), stopping, 1).await }
+        });
         up.send_replace(true);
-
-        shutdown.stopped().await;
+        tokio::select! {
+            () = shutdown.stopped() => {}
+            _ = &mut accepting => anyhow::bail!("the listeners ended by themselves"),
+        }
         up.send_replace(false);
         if !succeeded() {
             sleep(self.unready).await;
         }
-        closing.cancel();
-        accepting.wait().await;
-        connections.close();
-        tracing::info!(connections = connections.len(), "draining");
+
         stop.send_replace(true);
-        let end = Instant::now() + self.drain;
-        let linger = Instant::now() + LINGER.min(self.drain / 2);
-        if timeout_at(linger, connections.wait()).await.is_err() {
-            self.app.cleanup().await; // closes what is idle
+        let _ = accepting.await; // a panic has been told
+        for door in self.doors {
+            let _inside = threads.handle.enter();
+            door.take_last(&app, &stopping);
         }
-        let left = timeout_at(end, connections.wait()).await.is_err();
-        while Instant::now() < end && self.in_flight.count() > 0 {
+        tracing::info!(connections = app.open(), "draining");
+        let begun = Instant::now();
+        let end = begun + self.drain;
+        let linger = begun + LINGER.min(self.drain / 2);
+        let mut idle_may_ask = true;
+        loop {
+            let now = Instant::now();
+            let done = app.open() == 0 && self.in_flight.count() == 0;
+            if now >= end || (done && now >= begun + SETTLE) {
+                break;
+            }
+            if idle_may_ask && now >= linger {
+                idle_may_ask = false;
+                app.close_idle().await;
+            }
             sleep(LOOK_EVERY).await;
         }
-        if left {
-            tracing::warn!(
-                requests = self.in_flight.count(),
-                "not all was done in time"
-            );
+        let requests = self.in_flight.count();
+        if requests > 0 {
+            tracing::warn!(requests, "not all was done in time");
             self.streams.end();
-            let told = timeout(FAREWELL, connections.wait()).await.is_ok();
-            tracing::info!(told, "streams were ended");
+            let end = Instant::now() + FAREWELL;
+            while Instant::now() < end && app.open() > 0 {
+                sleep(LOOK_EVERY).await;
+            }
         }
         drop(threads);
         Ok(())
     }
+}
+
+impl Door {
+    /// Takes in those who were in the queue when nobody accepted any more:
+    /// they would be reset.
+    fn take_last(self, app: &App, stopping: &ShutdownWatch) {
+        for _ in 0..LAST_CONNECTIONS {
+            let Ok((stream, _)) = self.listener.accept() else {
+                return;
+            };
+            let (app, stopping) = (Arc::new(app.clone()), stopping.clone());
+            let tls = self.tls.clone();
+            tokio::spawn(async move {
+                match timeout(HANDSHAKE_TIMEOUT, greet(stream, tls)).await {
+                    Ok(Ok(stream)) => Service::<App>::handle_event(stream, app, stopping).await,
+                    Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "no TLS"),
+                    Err(_) => tracing::debug!("no TLS in time"),
+                }
+            });
+        }
+    }
+}
+
+async fn greet(
+    stream: std::net::TcpStream,
+    tls: Option<Arc<Acceptor>>,
+) -> anyhow::Result<pingora::protocols::Stream> {
+    stream.set_nonblocking(true)?;
+    let peer = stream.peer_addr()?;
+    let stream = TcpStream::from_std(stream)?;
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+    // It is new: nothing is in the way.
+    let _ = digest.peer_addr.set(Some(peer.into()));
+    let mut stream = Stream::from(stream);
+    stream.set_socket_digest(digest);
+    stream.set_nodelay()?;
+    Ok(match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.tls_handshake(stream).await?),
+    })
 }
 
 /// The threads that answer. They end with it, whatever they do.
@@ -253,80 +317,13 @@ impl Drop for Threads {
     }
 }
 
-/// Lets callers in at one door.
-#[derive(Clone)]
-struct Accept {
-    app: Arc<App>,
-    stopping: ShutdownWatch,
-    closing: CancellationToken,
-    connections: TaskTracker,
-}
-
-impl Accept {
-    async fn run(self, door: Door) {
-        let listener = match tokio::net::TcpListener::from_std(door.listener) {
-            Ok(listener) => Listener::from(listener),
-            Err(error) => {
-                tracing::error!(%error, "a listener is of no use");
-                return;
-            }
-        };
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = self.closing.cancelled() => break,
-            };
-            match accepted {
-                Ok(stream) => self.welcome(stream, door.tls.as_ref()),
-                Err(error) => {
-                    tracing::warn!(%error, "no connection accepted");
-                    sleep(ACCEPT_AGAIN_AFTER).await;
-                }
-            }
-        }
-        // Those who were let into the queue would be reset.
-        for _ in 0..LAST_CONNECTIONS {
-            let Some(Ok(stream)) = tokio::task::unconstrained(listener.accept()).now_or_never()
-            else {
-                break;
-            };
-            self.welcome(stream, door.tls.as_ref());
-        }
-    }
-
-    fn welcome(&self, mut stream: Stream, tls: Option<&Arc<Acceptor>>) {
-        if let Err(error) = prepare(&mut stream) {
-            tracing::debug!(%error, "the caller is gone");
-            return;
-        }
-        let (app, stopping) = (Arc::clone(&self.app), self.stopping.clone());
-        let tls = tls.cloned();
-        self.connections.spawn(async move {
-            let stream: pingora::protocols::Stream = match tls {
-                None => Box::new(stream),
-                Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.tls_handshake(stream)).await {
-                    Ok(Ok(stream)) => Box::new(stream),
-                    Ok(Err(error)) => {
-                        tracing::debug!(%error, "no TLS");
-                        return;
-                    }
-                    Err(_) => {
-                        tracing::debug!("no TLS in time");
-                        return;
-                    }
-                },
-            };
-            Service::<App>::handle_event(stream, app, stopping).await;
-        });
-    }
-}
-
-fn prepare(stream: &mut Stream) -> pingora::Result<()> {
-    stream.set_nodelay()?;
-    stream.set_keepalive(&TcpKeepalive {
+fn socket_options() -> TcpSocketOptions {
+    let mut options = TcpSocketOptions::default();
+    options.tcp_keepalive = Some(TcpKeepalive {
         idle: KEEP_ALIVE_IDLE,
         interval: KEEP_ALIVE_INTERVAL,
         count: KEEP_ALIVE_PROBES,
         user_timeout: Duration::ZERO,
-    })
+    });
+    options
 }

@@ -179,9 +179,9 @@ fn read_all(chains: &[PathBuf], keys: &[PathBuf], clock: &Clock) -> anyhow::Resu
 ///
 /// # Errors
 /// Never in practice.
-pub fn acceptor(certificates: Arc<Certificates>) -> anyhow::Result<Acceptor> {
+pub fn settings(certificates: Arc<Certificates>) -> anyhow::Result<TlsSettings> {
     let mut settings = TlsSettings::intermediate("", "")?;
     settings.set_cert_resolver(certificates);
     settings.enable_h2();
-    Ok(settings.build())
+    Ok(settings)
 }
