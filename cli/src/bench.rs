@@ -2,6 +2,11 @@
 //! many are placed per second, how long that takes, how soon they are confirmed,
 //! and how many a hot product stands. It judges nothing: it measures and
 //! prints.
+//!
+//! `pgbench` has the machine to itself, and its transactions have no
+//! consequences; an order has a dozen. So placing is measured twice: with NATS
+//! stopped, when what follows an order waits in the outbox, and with the whole
+//! shop at work on the same processors.
 
 mod backlog;
 mod clients;
@@ -10,15 +15,16 @@ mod pgbench;
 mod shop;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 pub use figures::Figures;
 
 use self::clients::Clients;
-use self::figures::Row;
+use self::figures::{Row, WorkedOff};
 use self::shop::Shop;
+use crate::stack::Process;
 
 /// How a run is made.
 #[derive(Clone, Debug)]
@@ -51,11 +57,33 @@ pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<F
     let clients = Clients::register(&shop, most).await?;
     pgbench::prepare(&shop).await?;
 
-    let mut rows = Vec::new();
+    let mut alone = Vec::new();
+    shop.stack.stop(Process::Nats).await?;
     for &count in &options.clients {
         let mut rounds = Vec::new();
         for round in 1..=options.rounds {
-            say(&format!("{count} clients, round {round}"));
+            say(&format!("{count} clients, placing alone, round {round}"));
+            let pgbench = pgbench::run(&shop, count, options.each).await?;
+            let placed = clients
+                .place(&shop, count, options.each, &shop.products)
+                .await?;
+            rounds.push((pgbench, placed));
+        }
+        alone.push(Row::median(count, rounds));
+    }
+    let waiting = shop.unfinished().await?;
+    say(&format!("working off {waiting} orders"));
+    shop.stack.start_again(Process::Nats).await?;
+    let begun = Instant::now();
+    shop.settle().await?;
+    let worked_off = WorkedOff::of(waiting, begun.elapsed());
+
+    let mut whole = Vec::new();
+    for &count in &options.clients {
+        let mut rounds = Vec::new();
+        let mut hot_rates = Vec::new();
+        for round in 1..=options.rounds {
+            say(&format!("{count} clients, the whole shop, round {round}"));
             let pgbench = pgbench::run(&shop, count, options.each).await?;
             let many = clients
                 .place(&shop, count, options.each, &shop.products)
@@ -64,9 +92,11 @@ pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<F
             let hot: &[Uuid] = std::slice::from_ref(&shop.hot);
             let hot = clients.place(&shop, count, options.each, hot).await?;
             shop.settle().await?;
-            rounds.push((pgbench, many, hot));
+            hot_rates.push(hot.rate() / many.rate());
+            rounds.push((pgbench, many));
         }
-        rows.push(Row::median(count, &shop, rounds).await?);
+        let confirmed = figures::confirmed(&shop, &rounds).await?;
+        whole.push(Row::median(count, rounds).with(confirmed, hot_rates));
     }
 
     say("open loop, through the edge");
@@ -84,5 +114,5 @@ pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<F
         backlogs.push((many, hot));
     }
     shop.close().await;
-    Ok(Figures::new(rows, paced, &backlogs))
+    Ok(Figures::new(alone, worked_off, whole, paced, &backlogs))
 }

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::{clock::Clock, db::Db, error::StoreError, id, telemetry};
 
 pub use relay::{Relay, RelayError};
+pub use store::Columns;
 
 /// The kit's own tables, the outbox and the inbox. They are kept in the
 /// migrations table `_kit_migrations`, beside the service's own. Run them
@@ -90,6 +91,13 @@ impl<'a> Batch<'a> {
             create_time: self.clock.now(),
         });
         Ok(id)
+    }
+
+    /// The events, column by column, for a statement of a service's own that
+    /// makes rows and announces them in one: it hands them to the kit's SQL
+    /// function `outbox_put`, with the ids of the aggregates that it has made.
+    pub fn columns(&self) -> Columns<'_> {
+        Columns::of(&self.rows)
     }
 
     /// Announces them, if the transaction commits.

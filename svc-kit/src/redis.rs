@@ -77,6 +77,7 @@ pub fn builder(config: &RedisConfig) -> anyhow::Result<Builder> {
         .with_connection_config(|connection| {
             connection.connection_timeout = CONNECT_TIMEOUT;
             connection.max_command_buffer_len = MAX_QUEUED_COMMANDS;
+            connection.tcp.nodelay = Some(true);
         })
         .set_policy(ReconnectPolicy::new_exponential(0, 50, RECONNECT_MAX_MS, 2));
     Ok(builder)

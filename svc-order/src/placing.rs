@@ -1,4 +1,4 @@
-//! Writes new orders. Those that come at the same moment share one transaction,
+//! Writes new orders. Those that come at the same moment share one statement,
 //! and its one wait for the disk; each is announced within its own trace. An
 //! order of a product with a purchase limit has to wait for its account's turn,
 //! and one that a fraud screen doubts is marked, so these have transactions of
@@ -82,8 +82,10 @@ impl Placing {
         limited: &[Limited],
         doubts: &[Reason],
     ) -> Result<bool, Error> {
+        let mut placed = outbox::Batch::new(&self.clock);
+        placed.add(&order.placed())?;
         let mut tx = self.db.begin().await?;
-        let new = orders::insert_all(&mut tx, std::slice::from_ref(order)).await?;
+        let new = orders::insert_all(&mut tx, std::slice::from_ref(order), &placed).await?;
         if new.is_empty() {
             return Ok(false);
         }
@@ -91,7 +93,6 @@ impl Placing {
         if !doubts.is_empty() {
             reviews::open(&mut tx, order, doubts).await?;
         }
-        outbox::put(&mut tx, &order.placed(), &self.clock).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(true)
     }
@@ -132,17 +133,13 @@ async fn write(
     orders: &[Arc<Order>],
     spans: &[Span],
 ) -> Result<HashSet<OrderId>, StoreError> {
-    let mut tx = db.begin().await?;
-    let new = orders::insert_all(&mut tx, orders).await?;
-    let mut events = outbox::Batch::new(clock);
+    let mut placed = outbox::Batch::new(clock);
     for (order, span) in orders.iter().zip(spans) {
-        if new.contains(&order.id) {
-            span.in_scope(|| events.add(&order.placed()))?;
-        }
+        span.in_scope(|| placed.add(&order.placed()))?;
     }
-    events.put(&mut tx).await?;
+    let mut db = db.writer().acquire().await?;
     fault::passed(Point::PlaceOrderBeforeCommit);
-    tx.commit().await?;
+    let new = orders::insert_all(&mut db, orders, &placed).await?;
     fault::passed(Point::PlaceOrderAfterCommit);
     Ok(new)
 }

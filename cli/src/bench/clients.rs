@@ -37,6 +37,14 @@ pub(super) struct Placed {
     pub(super) span: (DateTime<Utc>, DateTime<Utc>),
 }
 
+impl Placed {
+    /// Orders answered per second.
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    pub(super) fn rate(&self) -> f64 {
+        self.micros.len() as f64 / self.took.as_secs_f64()
+    }
+}
+
 #[derive(Clone)]
 struct Client {
     token: MetadataValue<Ascii>,

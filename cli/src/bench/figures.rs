@@ -1,6 +1,7 @@
 //! What was measured, as a table.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::clients::Placed;
 use super::shop::Shop;
@@ -14,7 +15,9 @@ const CONFIRM_P99_BAR_MS: f64 = 500.0;
 /// All figures.
 #[derive(Debug)]
 pub struct Figures {
-    rows: Vec<Row>,
+    alone: Vec<Row>,
+    worked_off: WorkedOff,
+    whole: Vec<Row>,
     paced: Paced,
     backlog_many: f64,
     backlog_hot: f64,
@@ -29,9 +32,17 @@ pub(super) struct Row {
     orders: f64,
     ratio: f64,
     place: Percentiles,
-    confirm: Percentiles,
-    hot_ratio: f64,
     failed: usize,
+    /// Where the whole shop was at work: from placed to confirmed, and orders
+    /// of one product per second against those of many.
+    confirm: Option<(Percentiles, f64)>,
+}
+
+/// Orders that waited until the shop was whole again.
+#[derive(Debug)]
+pub(super) struct WorkedOff {
+    orders: i64,
+    per_second: f64,
 }
 
 /// Orders at a given pace.
@@ -45,7 +56,7 @@ pub(super) struct Paced {
 
 /// In milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
-struct Percentiles {
+pub(super) struct Percentiles {
     p50: f64,
     p99: f64,
 }
@@ -72,41 +83,49 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn rate(placed: &Placed) -> f64 {
-    placed.micros.len() as f64 / placed.took.as_secs_f64()
+impl Row {
+    pub(super) fn median(clients: usize, rounds: Vec<(f64, Placed)>) -> Self {
+        let each = |figure: fn(&(f64, Placed)) -> f64| median(rounds.iter().map(figure).collect());
+        Self {
+            clients,
+            pgbench: each(|round| round.0),
+            orders: each(|round| round.1.rate()),
+            ratio: each(|round| round.1.rate() / round.0),
+            failed: rounds.iter().map(|round| round.1.failed).sum(),
+            place: Percentiles::of(
+                rounds
+                    .into_iter()
+                    .flat_map(|round| round.1.micros)
+                    .collect(),
+            ),
+            confirm: None,
+        }
+    }
+
+    pub(super) fn with(self, confirmed: Vec<u64>, hot_rates: Vec<f64>) -> Self {
+        Self {
+            confirm: Some((Percentiles::of(confirmed), median(hot_rates))),
+            ..self
+        }
+    }
 }
 
-impl Row {
-    pub(super) async fn median(
-        clients: usize,
-        shop: &Shop,
-        rounds: Vec<(f64, Placed, Placed)>,
-    ) -> anyhow::Result<Self> {
-        let each =
-            |figure: fn(&(f64, Placed, Placed)) -> f64| median(rounds.iter().map(figure).collect());
-        let (pgbench, orders) = (each(|round| round.0), each(|round| rate(&round.1)));
-        let ratio = each(|round| rate(&round.1) / round.0);
-        let hot_ratio = each(|round| rate(&round.2) / rate(&round.1));
-        let failed = rounds
-            .iter()
-            .map(|round| round.1.failed + round.2.failed)
-            .sum();
-        let mut confirmations = Vec::new();
-        for (_, many, _) in &rounds {
-            confirmations.extend(shop.confirmations(many.span).await?);
-        }
-        let micros = rounds.into_iter().flat_map(|round| round.1.micros);
-        Ok(Self {
-            clients,
-            pgbench,
+/// From placed to confirmed, in microseconds, of the orders of these rounds.
+pub(super) async fn confirmed(shop: &Shop, rounds: &[(f64, Placed)]) -> anyhow::Result<Vec<u64>> {
+    let mut confirmed = Vec::new();
+    for (_, placed) in rounds {
+        confirmed.extend(shop.confirmations(placed.span).await?);
+    }
+    Ok(confirmed)
+}
+
+impl WorkedOff {
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    pub(super) fn of(orders: i64, took: Duration) -> Self {
+        Self {
             orders,
-            ratio,
-            place: Percentiles::of(micros.collect()),
-            confirm: Percentiles::of(confirmations),
-            hot_ratio,
-            failed,
-        })
+            per_second: orders as f64 / took.as_secs_f64(),
+        }
     }
 }
 
@@ -122,10 +141,18 @@ impl Paced {
 }
 
 impl Figures {
-    pub(super) fn new(rows: Vec<Row>, paced: Paced, backlogs: &[(f64, f64)]) -> Self {
+    pub(super) fn new(
+        alone: Vec<Row>,
+        worked_off: WorkedOff,
+        whole: Vec<Row>,
+        paced: Paced,
+        backlogs: &[(f64, f64)],
+    ) -> Self {
         let each = |figure: fn(&(f64, f64)) -> f64| median(backlogs.iter().map(figure).collect());
         Self {
-            rows,
+            alone,
+            worked_off,
+            whole,
             paced,
             backlog_many: each(|round| round.0),
             backlog_hot: each(|round| round.1),
@@ -138,38 +165,46 @@ fn held(holds: bool) -> &'static str {
     if holds { "holds" } else { "MISSED" }
 }
 
+/// Rows as a table, and each against the bar.
+fn table(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
+    writeln!(
+        f,
+        "clients  pgbench -N/s  orders/s   ratio  PlaceOrder p50  p99 ms  confirmed p50  p99 ms  hot/many  failed  bar {PLACED_BAR}"
+    )?;
+    for row in rows {
+        write!(
+            f,
+            "{:>7}  {:>12.0}  {:>8.0}  {:>6.2}  {:>14.2}  {:>6.2}",
+            row.clients, row.pgbench, row.orders, row.ratio, row.place.p50, row.place.p99,
+        )?;
+        match row.confirm {
+            Some((confirm, hot)) => write!(
+                f,
+                "  {:>13.1}  {:>6.1}  {hot:>8.2}",
+                confirm.p50, confirm.p99
+            )?,
+            None => write!(f, "  {:>13}  {:>6}  {:>8}", "-", "-", "-")?,
+        }
+        let held = held(row.ratio >= PLACED_BAR);
+        writeln!(f, "  {:>6}  {held}", row.failed)?;
+    }
+    writeln!(f)
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "clients  pgbench -N/s  orders/s   ratio  PlaceOrder p50  p99 ms  confirmed p50  p99 ms  hot/many  failed"
+            "Placing alone: NATS is stopped, what follows waits in the outbox"
         )?;
-        for row in &self.rows {
-            writeln!(
-                f,
-                "{:>7}  {:>12.0}  {:>8.0}  {:>6.2}  {:>14.2}  {:>6.2}  {:>13.1}  {:>6.1}  {:>8.2}  {:>6}",
-                row.clients,
-                row.pgbench,
-                row.orders,
-                row.ratio,
-                row.place.p50,
-                row.place.p99,
-                row.confirm.p50,
-                row.confirm.p99,
-                row.hot_ratio,
-                row.failed,
-            )?;
-        }
-        writeln!(f)?;
-        for row in &self.rows {
-            writeln!(
-                f,
-                "orders placed per second at {} clients: {:.2} times pgbench -N (bar {PLACED_BAR}): {}",
-                row.clients,
-                row.ratio,
-                held(row.ratio >= PLACED_BAR)
-            )?;
-        }
+        table(f, &self.alone)?;
+        writeln!(
+            f,
+            "NATS is back: {} orders that waited are worked off, {:.0} per second\n",
+            self.worked_off.orders, self.worked_off.per_second
+        )?;
+        writeln!(f, "The whole shop at work on the same processors")?;
+        table(f, &self.whole)?;
         let paced = &self.paced;
         writeln!(
             f,

@@ -25,7 +25,7 @@ const PRODUCTS: usize = 200;
 /// How many there are of each: more than can be sold in a run.
 const STOCK: i64 = 100_000_000;
 /// How long the shop may take to finish what was ordered.
-const SETTLE_WITHIN: Duration = Duration::from_mins(5);
+const SETTLE_WITHIN: Duration = Duration::from_mins(15);
 /// How often it is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -68,14 +68,18 @@ impl Shop {
     /// Waits until every order has come to its end.
     pub(super) async fn settle(&self) -> anyhow::Result<()> {
         self.until("the orders to be confirmed", || async {
-            let left: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM orders WHERE status IN ('pending', 'reserved')",
-            )
-            .fetch_one(&self.orders)
-            .await?;
-            Ok(left == 0)
+            Ok(self.unfinished().await? == 0)
         })
         .await
+    }
+
+    /// How many orders have not come to their end.
+    pub(super) async fn unfinished(&self) -> anyhow::Result<i64> {
+        Ok(sqlx::query_scalar(
+            "SELECT count(*) FROM orders WHERE status IN ('pending', 'reserved')",
+        )
+        .fetch_one(&self.orders)
+        .await?)
     }
 
     /// Waits for something.

@@ -11,15 +11,16 @@ use crate::checkout;
 
 /// Measures orders side by side with `pgbench -N` on the same server.
 ///
-/// Starts a shop of its own and prints a table: orders placed per second, how
-/// long it takes to place one and to have it confirmed, and how many
-/// reservations one hot product stands. It wants release builds: `make
+/// Starts a shop of its own and prints tables: orders placed per second, first
+/// while what follows an order waits, then with the whole shop at work on the
+/// same processors; how long it takes to place one and to have it confirmed;
+/// how many reservations one hot product stands. It wants release builds: `make
 /// bench-orders`.
 #[derive(Debug, Args)]
 #[command(name = "bench-orders")]
 pub struct BenchOrders {
     /// How long each measurement takes, in seconds.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
 
     /// How often each is made; the median is printed.

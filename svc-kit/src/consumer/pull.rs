@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use crate::{Shutdown, nats::Connections};
 
 /// How many messages are taken at once.
-const BATCH: usize = 128;
+pub(super) const BATCH: usize = 128;
 
 /// How long a request for a message stands on the server.
 const WAIT: Duration = Duration::from_secs(5);

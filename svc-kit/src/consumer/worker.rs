@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 };
 use futures::{FutureExt as _, StreamExt as _, stream};
 use proto::events::{Event as _, stream_of};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     Consumer, HANDLE_TIMEOUT,
@@ -39,6 +39,11 @@ const ACK_WAIT: Duration = Duration::from_secs(HANDLE_TIMEOUT.as_secs() + 10);
 
 /// How many messages may be with the replicas of a service at once.
 const MAX_ACK_PENDING: i64 = 1024;
+
+/// A consumer that is kept busy takes a batch so often, unless its batches are
+/// full. What comes in between goes together: one transaction, one request to
+/// JetStream. Who waits for a single event waits for nothing.
+const PACE: Duration = Duration::from_millis(20);
 
 /// How often the lag is asked for.
 const LAG_EVERY: Duration = Duration::from_secs(5);
@@ -102,13 +107,18 @@ async fn consume<C: Consumer>(
             measure_lag::<C>(&around.nats, &durable).await;
         }
         let batch = pull::next(&durable, &mut connections, shutdown).await?;
+        let next = Instant::now()
+            + if batch.len() < pull::BATCH {
+                PACE
+            } else {
+                Duration::ZERO
+            };
         *handled += batch.len() as u64;
         let left = process_all(around, consumer, batch).await;
-        if let Some(pause) = work_off(around, consumer, left).await {
-            tokio::select! {
-                () = shutdown.stopped() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+        let pause = work_off(around, consumer, left).await.unwrap_or_default();
+        tokio::select! {
+            () = shutdown.stopped() => {}
+            () = tokio::time::sleep_until(next.max(Instant::now() + pause)) => {}
         }
     }
     Ok(())

@@ -24,15 +24,16 @@ use crate::{
 };
 
 /// How many rows a step takes.
-const BATCH: i64 = 256;
+const BATCH: u32 = 256;
 
 /// How long a relay that sleeps waits for a notification before it looks all
 /// the same.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a relay that is awake looks: soon after it found something, then
-/// ever later, and after so many looks in vain it sleeps.
-const LOOK_LEAST: Duration = Duration::from_millis(2);
+/// ever later, and after so many looks in vain it sleeps. What is written
+/// between two looks is published together.
+const LOOK_LEAST: Duration = Duration::from_millis(4);
 const LOOK_MOST: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 10;
 
@@ -147,9 +148,15 @@ impl Relay {
                     }
                     self.rest(vain, listener.is_some()).await
                 }
-                Ok(Step::Published(_)) => {
+                Ok(Step::Published(count)) => {
                     vain = 0;
-                    self.stay_awake().await.map(|()| Rest::Not)
+                    // A full batch: more is waiting.
+                    let rest = if count < BATCH as usize {
+                        Rest::For(LOOK_LEAST)
+                    } else {
+                        Rest::Not
+                    };
+                    self.stay_awake().await.map(|()| rest)
                 }
                 Ok(Step::NotLeading) => {
                     listener = None;

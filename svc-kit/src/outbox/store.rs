@@ -28,26 +28,48 @@ pub(super) struct Row {
     pub(super) create_time: DateTime<Utc>,
 }
 
+/// Rows to be inserted, as the parameters of `outbox_put` want them, in their
+/// order.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "they are named as the columns")]
+pub struct Columns<'a> {
+    pub ids: Vec<Uuid>,
+    pub subjects: Vec<&'a str>,
+    pub types: Vec<&'a str>,
+    pub aggregate_ids: Vec<&'a str>,
+    pub payloads: Vec<&'a [u8]>,
+    pub trace_parents: Vec<Option<&'a str>>,
+    pub create_times: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(rows: &'a [NewRow]) -> Self {
+        Self {
+            ids: rows.iter().map(|row| row.id).collect(),
+            subjects: rows.iter().map(|row| row.subject).collect(),
+            types: rows.iter().map(|row| row.r#type).collect(),
+            aggregate_ids: rows.iter().map(|row| row.aggregate_id.as_str()).collect(),
+            payloads: rows.iter().map(|row| row.payload.as_slice()).collect(),
+            trace_parents: rows.iter().map(|row| row.trace_parent.as_deref()).collect(),
+            create_times: rows.iter().map(|row| row.create_time).collect(),
+        }
+    }
+}
+
 /// Inserts rows, in their order.
 pub(super) async fn insert_all(tx: &mut PgConnection, rows: &[NewRow]) -> sqlx::Result<()> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let subjects: Vec<&str> = rows.iter().map(|row| row.subject).collect();
-    let types: Vec<&str> = rows.iter().map(|row| row.r#type).collect();
-    let aggregates: Vec<&str> = rows.iter().map(|row| row.aggregate_id.as_str()).collect();
-    let payloads: Vec<&[u8]> = rows.iter().map(|row| row.payload.as_slice()).collect();
-    let traces: Vec<Option<&str>> = rows.iter().map(|row| row.trace_parent.as_deref()).collect();
-    let times: Vec<DateTime<Utc>> = rows.iter().map(|row| row.create_time).collect();
+    let columns = Columns::of(rows);
     sqlx::query!(
         "INSERT INTO outbox (id, subject, type, aggregate_id, payload, trace_parent, create_time)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[],
                               $6::text[], $7::timestamptz[])",
-        &ids,
-        &subjects as &[&str],
-        &types as &[&str],
-        &aggregates as &[&str],
-        &payloads as &[&[u8]],
-        &traces as &[Option<&str>],
-        &times,
+        &columns.ids,
+        &columns.subjects as &[&str],
+        &columns.types as &[&str],
+        &columns.aggregate_ids as &[&str],
+        &columns.payloads as &[&[u8]],
+        &columns.trace_parents as &[Option<&str>],
+        &columns.create_times,
     )
     .execute(tx)
     .await?;
@@ -55,12 +77,12 @@ pub(super) async fn insert_all(tx: &mut PgConnection, rows: &[NewRow]) -> sqlx::
 }
 
 /// The oldest rows, in their order.
-pub(super) async fn oldest(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Row>> {
+pub(super) async fn oldest(connection: &mut PgConnection, limit: u32) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as!(
         Row,
         "SELECT id, subject, type, aggregate_id, payload, trace_parent, create_time
          FROM outbox ORDER BY seq LIMIT $1",
-        limit,
+        i64::from(limit),
     )
     .fetch_all(connection)
     .await

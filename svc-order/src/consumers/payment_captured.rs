@@ -4,15 +4,14 @@ use proto::souk::event::v1 as event;
 use sqlx::PgConnection;
 use svc_kit::{
     clock::Clock,
-    consumer::{ConsumeError, Consumer},
+    consumer::{ConsumeError, Consumer, Heard},
     outbox,
 };
 
-use super::{amount, id, lock};
+use super::{Held, amount, id};
 use crate::{
     app::App,
     order::lifecycle::{Captured, Payment, Unusable},
-    store::orders,
 };
 
 /// Hears `souk.payment.captured.v1`.
@@ -34,26 +33,51 @@ impl Consumer for OnPaymentCaptured {
     const NAME: &'static str = "order-payment-captured";
 
     async fn handle(&self, tx: &mut PgConnection, event: Self::Event) -> Result<(), ConsumeError> {
+        self.handle_all(tx, vec![Heard::here(event)]).await
+    }
+
+    async fn handle_all(
+        &self,
+        tx: &mut PgConnection,
+        events: Vec<Heard<Self::Event>>,
+    ) -> Result<(), ConsumeError> {
+        let mut held = Held::lock(tx, events.iter().map(|heard| &*heard.event.order_id)).await?;
+        let mut confirmations = outbox::Batch::new(&self.clock);
+        for Heard { event, span } in &events {
+            span.in_scope(|| self.captured(&mut held, &mut confirmations, event))?;
+        }
+        held.save(tx).await?;
+        Ok(confirmations.put(tx).await?)
+    }
+}
+
+impl OnPaymentCaptured {
+    fn captured(
+        &self,
+        held: &mut Held,
+        confirmations: &mut outbox::Batch<'_>,
+        event: &event::PaymentCaptured,
+    ) -> Result<(), ConsumeError> {
         let payment = Payment {
             id: id("payment_id", &event.payment_id)?,
             amount: amount(event.amount.as_ref())?,
         };
-        let mut order = lock(tx, &event.order_id).await?;
-        let before = order.version;
+        let order = held.order(&event.order_id)?;
+        let (order_id, before) = (order.id, order.version);
         match order.captured(&payment, self.clock.now()) {
             Captured::Confirmed => {
-                orders::save(tx, &order).await?;
-                outbox::put(tx, &order.confirmed(), &self.clock).await?;
-                tracing::info!(order_id = %order.id, "confirmed");
+                confirmations.add(&order.confirmed())?;
+                held.changed(order_id)?;
+                tracing::info!(%order_id, "confirmed");
             }
             Captured::Already => {}
             // svc-payment has heard, or will hear, that the order is
             // cancelled, and refunds by itself.
             Captured::MustRefund(Unusable::Cancelled) => {
                 if order.version != before {
-                    orders::save(tx, &order).await?;
+                    held.changed(order_id)?;
                 }
-                tracing::warn!(order_id = %order.id, payment_id = %payment.id, "captured too late");
+                tracing::warn!(%order_id, payment_id = %payment.id, "captured too late");
             }
             // Nobody refunds this by itself: people must look. The order stays
             // as it is, and times out if nothing better comes.

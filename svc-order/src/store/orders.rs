@@ -1,22 +1,27 @@
 //! The tables `orders`, `order_lines` and `order_changes`. Each change of an
 //! order is told on [`CHANNEL`] when its transaction commits.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use svc_kit::{error::StoreError, id::AccountId};
+use svc_kit::{error::StoreError, id::AccountId, outbox};
 use uuid::Uuid;
 
 use self::row::{LineRow, Row};
 use crate::{
     cart::CartState,
     list_stuck_checkouts::StuckCheckout,
-    order::{CancelReason, Order, OrderId, PaymentToken},
+    order::{Order, OrderId},
 };
 
 mod insert;
 mod row;
+mod save;
 
 /// The channel on which changed orders are told, by their id.
 pub const CHANNEL: &str = "souk_order_changed";
@@ -37,20 +42,22 @@ macro_rules! select_orders {
 }
 
 /// Inserts new orders with their lines, once for each request id and once for
-/// each state of a cart. Returns those that were inserted; for the others
-/// [`elder`] tells why not. Whoever comes second waits here until the first has
-/// committed, and then inserts nothing.
+/// each state of a cart, and announces those that were inserted. Returns them;
+/// for the others [`elder`] tells why not. Whoever comes second waits here until
+/// the first has committed, and then inserts nothing. It is one statement: it
+/// needs no transaction around it.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn insert_all(
     tx: &mut PgConnection,
     orders: &[Arc<Order>],
+    announcements: &outbox::Batch<'_>,
 ) -> Result<HashSet<OrderId>, StoreError> {
     let columns = insert::Columns::of(orders)?;
     let lines = insert::LineColumns::of(orders);
-    // One round trip for both tables.
-    let inserted = sqlx::query_scalar!(
+    let events = announcements.columns();
+    let inserted = sqlx::query!(
         r#"WITH placed AS (
              INSERT INTO orders (account_id, id, request_id, request_fingerprint, status, currency,
                                  total_minor, payment_token, shipping_address, next_check_at,
@@ -77,7 +84,9 @@ pub async fn insert_all(
                       AS line (order_id, position, product_id, title, quantity, unit_price_minor)
                   ON line.order_id = placed.id
          )
-         SELECT id AS "id!" FROM placed"#,
+         SELECT array_agg(id) AS "ids!",
+                outbox_put($21, $22, $23, $24, $25, $26, $27, array_agg(id::text)) AS "announced!"
+         FROM placed HAVING count(*) > 0"#,
         &columns.accounts,
         &columns.ids,
         &columns.requests,
@@ -98,10 +107,21 @@ pub async fn insert_all(
         &lines.titles as &[&str],
         &lines.quantities,
         &lines.prices,
+        &events.ids,
+        &events.subjects as &[&str],
+        &events.types as &[&str],
+        &events.aggregate_ids as &[&str],
+        &events.payloads as &[&[u8]],
+        &events.trace_parents as &[Option<&str>],
+        &events.create_times,
     )
-    .fetch_all(tx)
+    .fetch_optional(tx)
     .await?;
-    Ok(inserted.into_iter().map(OrderId).collect())
+    Ok(inserted
+        .into_iter()
+        .flat_map(|inserted| inserted.ids)
+        .map(OrderId)
+        .collect())
 }
 
 /// Why a new order was not inserted.
@@ -215,6 +235,25 @@ pub async fn lock(tx: &mut PgConnection, id: OrderId) -> Result<Option<Order>, S
     with_lines(tx, row).await
 }
 
+/// Like [`lock`], for several orders. Those that there are not are left out.
+///
+/// # Errors
+/// When the database is away or holds nonsense.
+pub async fn lock_all(
+    tx: &mut PgConnection,
+    ids: &[OrderId],
+) -> Result<HashMap<OrderId, Order>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    // All batches lock in one order.
+    let rows = select_orders!("WHERE id = ANY($1) ORDER BY id FOR UPDATE", &ids)
+        .fetch_all(&mut *tx)
+        .await?;
+    let accounts: Vec<Uuid> = rows.iter().map(|row| row.account_id).collect();
+    let lines = lines_of_all(tx, &accounts, &ids).await?;
+    let orders = whole(rows, lines)?;
+    Ok(orders.into_iter().map(|order| (order.id, order)).collect())
+}
+
 /// Like [`lock`], but passes over an order that somebody else holds.
 ///
 /// # Errors
@@ -268,16 +307,7 @@ pub async fn find_all(
     )
     .fetch_all(&mut *db)
     .await?;
-    let lines = sqlx::query_as!(
-        LineRow,
-        "SELECT order_id, product_id, title, quantity, unit_price_minor, returned_quantity
-         FROM order_lines
-         WHERE account_id = ANY($1) AND order_id = ANY($2) ORDER BY order_id, position",
-        &accounts,
-        &ids
-    )
-    .fetch_all(db)
-    .await?;
+    let lines = lines_of_all(db, &accounts, &ids).await?;
     whole(rows, lines)
 }
 
@@ -299,39 +329,64 @@ fn whole(rows: Vec<Row>, mut lines: Vec<LineRow>) -> Result<Vec<Order>, StoreErr
 /// # Errors
 /// When the database is away.
 pub async fn save(tx: &mut PgConnection, order: &Order) -> Result<(), StoreError> {
+    save_all(tx, &[order]).await
+}
+
+/// Like [`save`], for several orders, each of them once.
+///
+/// # Errors
+/// When the database is away.
+pub async fn save_all(tx: &mut PgConnection, orders: &[&Order]) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let columns = save::Columns::of(orders);
     sqlx::query!(
-        r#"WITH saved AS (
+        r#"WITH new AS (
+             SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
+                                  $7::bool[], $8::bool[], $9::text[], $10::text[], $11::text[],
+                                  $12::int[], $13::timestamptz[], $14::bigint[],
+                                  $15::timestamptz[], $16::bigint[], $17::bigint[])
+                 AS new (account_id, id, status, payment_token, payment_id, paid, refunded,
+                         cancel_reason, carrier, tracking_code, announcements, next_check_at,
+                         version, updated_at, refunded_minor, owed_minor)
+           ), saved AS (
              UPDATE orders
-             SET status = $3, payment_token = $4, payment_id = $5, paid = $6, refunded = $7,
-                 cancel_reason = $8, carrier = $9, tracking_code = $10, announcements = $11,
-                 next_check_at = $12, version = $13, updated_at = $14, refunded_minor = $16,
-                 owed_minor = $17
-             WHERE account_id = $1 AND id = $2
-             RETURNING account_id, id
-         ), noted AS (
+             SET status = new.status, payment_token = new.payment_token,
+                 payment_id = new.payment_id, paid = new.paid, refunded = new.refunded,
+                 cancel_reason = new.cancel_reason, carrier = new.carrier,
+                 tracking_code = new.tracking_code, announcements = new.announcements,
+                 next_check_at = new.next_check_at, version = new.version,
+                 updated_at = new.updated_at, refunded_minor = new.refunded_minor,
+                 owed_minor = new.owed_minor
+             FROM new
+             WHERE orders.account_id = new.account_id AND orders.id = new.id
+             RETURNING orders.account_id, orders.id, orders.version, orders.status, orders.paid,
+                       orders.refunded, orders.updated_at
+           ), noted AS (
              INSERT INTO order_changes (account_id, order_id, version, status, paid, refunded, changed_at)
-             SELECT account_id, id, $13, $3, $6, $7, $14 FROM saved
-         )
-         SELECT pg_notify($15, id::text)::text AS "told" FROM saved"#,
-        order.account_id.0,
-        order.id.0,
-        order.status.as_str(),
-        order.payment_token.as_ref().map(PaymentToken::expose),
-        order.payment_id.map(|id| id.0),
-        order.paid,
-        order.refunded,
-        order.cancel_reason.as_ref().map(CancelReason::as_str),
-        order.shipment.as_ref().map(|shipment| shipment.carrier.as_str()),
-        order.shipment.as_ref().map(|shipment| shipment.tracking_code.as_str()),
-        row::announcements(order),
-        order.next_check_at,
-        order.version,
-        order.updated_at,
+             SELECT * FROM saved
+           )
+           SELECT pg_notify($1, id::text)::text AS "told" FROM saved"#,
         CHANNEL,
-        order.refunded_total.minor,
-        order.owed.minor,
+        &columns.accounts,
+        &columns.ids,
+        &columns.statuses as &[&str],
+        &columns.tokens as &[Option<&str>],
+        &columns.payments as &[Option<Uuid>],
+        &columns.paid,
+        &columns.refunded,
+        &columns.cancel_reasons as &[Option<&str>],
+        &columns.carriers as &[Option<&str>],
+        &columns.tracking_codes as &[Option<&str>],
+        &columns.announcements,
+        &columns.checks,
+        &columns.versions,
+        &columns.times,
+        &columns.refunded_minor,
+        &columns.owed_minor,
     )
-    .fetch_one(tx)
+    .fetch_all(tx)
     .await?;
     Ok(())
 }
@@ -508,6 +563,23 @@ async fn lines(
          FROM order_lines
          WHERE account_id = $1 AND order_id = ANY($2) ORDER BY order_id, position",
         account,
+        orders
+    )
+    .fetch_all(db)
+    .await?)
+}
+
+async fn lines_of_all(
+    db: &mut PgConnection,
+    accounts: &[Uuid],
+    orders: &[Uuid],
+) -> Result<Vec<LineRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        LineRow,
+        "SELECT order_id, product_id, title, quantity, unit_price_minor, returned_quantity
+         FROM order_lines
+         WHERE account_id = ANY($1) AND order_id = ANY($2) ORDER BY order_id, position",
+        accounts,
         orders
     )
     .fetch_all(db)
