@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 buf := .souk/tools/venv/bin/buf
 
-.PHONY: up test lint bench bench-orders load clean help
+.PHONY: up test lint bench bench-orders bench-edge load clean help
 
 up: ## Install what is missing, build, start everything, fill the shop
 	@bin/setup
@@ -35,6 +35,12 @@ bench-orders: ## Measure orders side by side with pgbench
 	@bin/setup
 	cargo build --release --workspace --bins
 	SOUK_HOME="$$PWD" exec "$${CARGO_TARGET_DIR:-target}/release/souk" bench-orders
+
+bench-edge: ## Measure the edge side by side with nginx, HAProxy, Varnish and Envoy
+	@bin/setup
+	bin/setup bench || echo "what could not be installed is left out"
+	cargo build --release -p edge -p souk
+	SOUK_HOME="$$PWD" exec "$${CARGO_TARGET_DIR:-target}/release/souk" bench-edge $(ARGS)
 
 load: ## Load a shop of its own and audit its books: make load ARGS="--faults all"
 	@bin/setup

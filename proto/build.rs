@@ -9,6 +9,7 @@ const FILES: &[&str] = &[
     "souk/type/v1/address.proto",
     "souk/policy/v1/policy.proto",
     "souk/event/v1/catalog.proto",
+    "souk/event/v1/edge.proto",
     "souk/event/v1/identity.proto",
     "souk/event/v1/order.proto",
     "souk/event/v1/payment.proto",

@@ -2,6 +2,7 @@
 //! exit with. The work itself is in `stack`, `import`, `events`, `load` and
 //! `reconcile`.
 
+pub mod bench_edge;
 pub mod bench_orders;
 pub mod events;
 pub mod import;

@@ -5,6 +5,7 @@
 //! written. It must never depend on a service's code.
 
 pub mod bench;
+pub mod bench_edge;
 pub mod checkout;
 pub mod commands;
 pub mod events;

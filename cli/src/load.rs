@@ -1,6 +1,6 @@
 //! The load and its judge: a shop of its own, customers who order at times
-//! fixed beforehand whatever the shop does, faults meanwhile, and then the
-//! books. What the load did is kept apart from what the shop has written; the
+//! fixed beforehand whatever the shop does, staff who ship and take back, faults
+//! meanwhile, and then the books. What the load did is kept apart from what the shop has written; the
 //! judge compares the two, and changes neither.
 
 pub mod arrivals;
@@ -13,8 +13,10 @@ pub mod view;
 mod calls;
 mod customers;
 mod floor;
+mod login;
 mod options;
 mod settle;
+mod shipping;
 mod shop;
 pub mod tally;
 mod visit;
@@ -124,6 +126,7 @@ pub async fn drive(shop: &Shop, options: &Options) -> anyhow::Result<Driven> {
     let record = Record {
         products: shop.products.clone(),
         asked: floor.take_asked(),
+        returns: floor.take_returns(),
     };
     Ok(Driven {
         record,

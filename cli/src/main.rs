@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use souk::commands::{bench_orders, events, import, load, reconcile, servers, token, up};
+use souk::commands::{
+    bench_edge, bench_orders, events, import, load, reconcile, servers, token, up,
+};
 
 /// Runs, feeds and tries a local Souk.
 #[derive(Debug, Parser)]
@@ -23,6 +25,7 @@ enum Command {
     Token(token::Token),
     Reconcile(reconcile::Reconcile),
     BenchOrders(bench_orders::BenchOrders),
+    BenchEdge(bench_edge::BenchEdge),
 }
 
 /// What a command that could not do its work at all exits with.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
             Command::Token(token) => token.run().await,
             Command::Reconcile(reconcile) => reconcile.run().await,
             Command::BenchOrders(bench) => bench.run().await,
+            Command::BenchEdge(bench) => bench.run().await,
         }
     });
     // A thread that still reads a slow file must not keep us.

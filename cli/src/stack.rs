@@ -28,5 +28,8 @@ pub use secrets::Staff;
 pub use servers::Servers;
 pub use whole::{Death, SearchEngine, Stack};
 
+pub(crate) use free_ports::FreeBlock;
 pub(crate) use launch::{Launch, Output};
-pub(crate) use supervisor::Supervisor;
+pub(crate) use logs::tail as log_tail;
+pub(crate) use supervisor::{Running, Supervisor};
+pub(crate) use tls::Tls;

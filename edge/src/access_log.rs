@@ -117,6 +117,7 @@ impl AccessLog {
             client = client.map(tracing::field::display),
             trace_id = context.trace.id(),
             upstream = context.upstream,
+            shadow_refused = context.shadow_refused.then_some(true),
             reason = context.refusal.as_ref().map(crate::refusal::Refusal::reason),
             error = error.map(|error| error.etype().as_str()),
             stands_for,

@@ -1,12 +1,18 @@
 //! Where a request comes from: the peer's address, or what a trusted proxy
 //! before us says about it.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
 
 use http::HeaderMap;
 
 /// The header that proxies append addresses to.
 pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Proxies one after the other that are looked at, from ours backwards.
+const MAX_HOPS: usize = 16;
 
 /// A network: "10.0.0.0/8", "::1".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +22,8 @@ pub struct Network {
 }
 
 impl Network {
-    fn contains(self, address: IpAddr) -> bool {
+    /// Whether an address lies in it.
+    pub fn contains(self, address: IpAddr) -> bool {
         to_bits(address) & self.mask == self.bits
     }
 }
@@ -59,7 +66,10 @@ fn to_bits(address: IpAddr) -> u128 {
 }
 
 /// The address of the caller: the peer's, unless the peer is a trusted proxy;
-/// then the last address in `x-forwarded-for` that is not one.
+/// then the last address in `x-forwarded-for` that is not one. What stands
+/// before something that is no address was said by nobody whom we know: the
+/// proxy before it is as far as we see. `forwarded` (RFC 7239) is not read:
+/// two headers that may differ would be one too many to believe.
 pub fn of_caller(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(peer) {
@@ -68,10 +78,11 @@ pub fn of_caller(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAd
     let mut caller = peer;
     let hops = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
     for hop in hops
-        .filter_map(|value| value.to_str().ok())
+        .map(|value| value.to_str().unwrap_or_default())
         .flat_map(|value| value.rsplit(','))
+        .take(MAX_HOPS)
     {
-        let Ok(address) = hop.trim().parse() else {
+        let Some(address) = read_hop(hop.trim()) else {
             break;
         };
         caller = address;
@@ -91,6 +102,19 @@ pub fn network(address: IpAddr) -> IpAddr {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() >> HOST_BITS_V4 << HOST_BITS_V4).into()),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> HOST_BITS_V6 << HOST_BITS_V6).into()),
     }
+}
+
+/// An address as proxies write it: alone, or with a port: "1.2.3.4:5",
+/// "[::1]:5"; some write brackets without a port.
+fn read_hop(hop: &str) -> Option<IpAddr> {
+    if let Ok(address) = hop.parse() {
+        return Some(address);
+    }
+    if let Ok(address) = hop.parse::<SocketAddr>() {
+        return Some(address.ip());
+    }
+    let inner = hop.strip_prefix('[')?.strip_suffix(']')?;
+    inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
 }
 
 /// What one customer holds: an address of IPv4, a /64 of IPv6.
@@ -123,6 +147,54 @@ mod tests {
         assert_eq!(caller("10.0.0.1", forged, &["10.0.0.0/8"]), "1.1.1.1");
         assert_eq!(caller("10.0.0.1", "junk", &["10.0.0.0/8"]), "10.0.0.1");
         assert_eq!(caller("::1", "1.1.1.1", &["::1"]), "1.1.1.1");
+    }
+
+    #[test]
+    fn proxies_write_addresses_in_many_ways() {
+        for (forwarded, expected) in [
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("1.1.1.1:443", "1.1.1.1"),
+            ("::ffff:1.1.1.1", "1.1.1.1"),
+            (" 1.1.1.1 ,\t10.0.0.2 ", "1.1.1.1"),
+            // What is no address hides what stands before it.
+            ("1.1.1.1, unknown", "10.0.0.1"),
+            ("1.1.1.1, unknown, 10.0.0.2", "10.0.0.2"),
+            ("1.1.1.1,", "10.0.0.1"),
+            ("1.1.1.1:99999", "10.0.0.1"),
+            ("001.1.1.1", "10.0.0.1"),
+            ("1.1.1", "10.0.0.1"),
+            ("[1.1.1.1]", "10.0.0.1"),
+            ("fe80::1%eth0", "10.0.0.1"),
+            ("for=1.1.1.1", "10.0.0.1"),
+            ("", "10.0.0.1"),
+        ] {
+            let of = caller("10.0.0.1", forwarded, &["10.0.0.0/8"]);
+            assert_eq!(of, expected, "{forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn several_headers_are_one_list_and_a_long_one_is_not_read_to_its_end() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let peer = "10.0.0.1".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("6.6.6.6"));
+        headers.append(
+            X_FORWARDED_FOR,
+            HeaderValue::from_static("1.1.1.1, 10.0.0.2"),
+        );
+        headers.insert("forwarded", HeaderValue::from_static("for=7.7.7.7"));
+        let of = of_caller(peer, &headers, &trusted).to_string();
+        assert_eq!(of, "1.1.1.1");
+        let long = format!("6.6.6.6{}", ", 10.0.0.2".repeat(MAX_HOPS));
+        headers.insert(X_FORWARDED_FOR, long.parse().unwrap());
+        let of = of_caller(peer, &headers, &trusted).to_string();
+        assert_eq!(of, "10.0.0.2");
+        let latin = HeaderValue::from_bytes(b"1.1.1.1, \xff").unwrap();
+        headers.insert(X_FORWARDED_FOR, latin);
+        assert_eq!(of_caller(peer, &headers, &trusted), peer);
     }
 
     #[test]

@@ -25,6 +25,9 @@ const SIZE_HINT: Option<usize> = Some(12);
 /// # Errors
 /// When the caller is gone.
 pub async fn refuse(session: &mut Session, context: &mut Context, refusal: Refusal) -> Result<()> {
+    if refusal.ends_connection() {
+        session.set_keepalive(None);
+    }
     let drain = refusal == Refusal::BodyTooLarge && session.is_http2();
     write_refusal(session, context, refusal).await?;
     if drain {
@@ -103,8 +106,9 @@ pub async fn service_error(
 /// When the caller is gone.
 pub async fn serve(session: &mut Session, context: &mut Context, entry: &Entry) -> Result<usize> {
     context.grpc_status = Some(0);
-    let mut answer = ResponseHeader::build(StatusCode::OK, SIZE_HINT)?;
-    answer.insert_header(CONTENT_TYPE, context.protocol.content_type())?;
+    let mut answer = ResponseHeader::build_no_case(StatusCode::OK, SIZE_HINT)?;
+    let kind = HeaderValue::from_static(context.protocol.content_type());
+    answer.insert_header(CONTENT_TYPE, kind)?;
     let body = match context.protocol {
         Protocol::GrpcWebText => frame::encode_text(&entry.grpc_web()),
         Protocol::GrpcWeb => entry.grpc_web(),

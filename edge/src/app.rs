@@ -10,10 +10,11 @@ use std::{
 
 use anyhow::Context as _;
 use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     access_log::{self, AccessLog},
+    admin::Desk,
     bounds::Bounds,
     cache::Cache,
     config::Config,
@@ -21,6 +22,7 @@ use crate::{
     cors::Cors,
     guard::Guard,
     handover::{Successors, TakenOver, take_over},
+    http_cache::{pages::Pages, through::Through},
     limit::Limits,
     live::Live,
     origin::Origin,
@@ -31,19 +33,17 @@ use crate::{
     route::Routes,
     server::Listeners,
     signals::Signals,
+    site,
     sockets::{Purpose, Socket},
     streams::Streams,
     tls::Certificates,
     upstream::Upstreams,
+    warm::Warmer,
 };
 
-/// The flags of the limits.
-const LIMIT_KEYS: &[&str] = &[
-    "rate-read-per-minute",
-    "rate-write-per-minute",
-    "rate-search-per-minute",
-    "rate-auth-per-minute",
-];
+/// How long a new process may take to hear which sessions have ended, before
+/// it leaves callers to the older one.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The edge, ready to run.
 #[derive(Debug)]
@@ -57,6 +57,9 @@ pub struct App {
     listeners: Listeners,
     upstreams: Upstreams,
     signals: Signals,
+    replayed: watch::Receiver<bool>,
+    warmer: Warmer,
+    limits: Arc<Limits>,
     nats: Nats,
 }
 
@@ -76,20 +79,20 @@ impl App {
     pub async fn build_at(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let upstreams = Upstreams::new(&config.upstreams)?;
         upstreams.look_up().await;
+        for site in &config.origins {
+            site.look_up().await;
+        }
         let nats = Nats::connect(&config.nats).await?;
         let verifier = Verifier::new(&config.auth, clock.clone());
         let revocations = Arc::new(Revocations::new());
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
+        let limits = Arc::new(Limits::new(&config.limits).await?);
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
-        let limits = Live::new(Limits::new(&config.limits));
         let cors = Live::new(cors(&config)?);
         let trusted_proxies = Live::new(config.trusted_proxies.clone());
         let access_log = Live::new(AccessLog::new(&config.access_log));
         config.source.tell_overridden();
         let mut reload = Reload::new(&config);
-        reload.live(LIMIT_KEYS, &limits, |config| {
-            Ok(Limits::new(&config.limits))
-        });
         reload.live(&["allowed-origins"], &cors, self::cors);
         reload.live(&["trusted-proxies"], &trusted_proxies, |config| {
             Ok(config.trusted_proxies.clone())
@@ -98,19 +101,31 @@ impl App {
             Ok(AccessLog::new(&config.access_log))
         });
         let certificates = certificates(&config, &clock, &mut reload)?;
+        let routes = Routes::from_contracts()
+            .with_origins(&config.origins)
+            .context("SOUK_EDGE_ORIGINS")?;
+        let read_through = ReadThrough::new(
+            Arc::clone(&cache),
+            Origin::new(upstreams.clone()),
+            default_timeout,
+        );
+        let warmer = Warmer::new(
+            &config.warm,
+            routes.clone(),
+            read_through.clone(),
+            Arc::clone(&cache),
+        )?;
         let edge = Edge {
-            routes: Routes::from_contracts(),
+            routes,
             guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
-            limits,
+            limits: Arc::clone(&limits),
             cors,
             trusted_proxies,
+            patience: config.patience.clone(),
             access_log,
             upstreams: upstreams.clone(),
-            read_through: ReadThrough::new(
-                Arc::clone(&cache),
-                Origin::new(upstreams.clone()),
-                default_timeout,
-            ),
+            read_through,
+            through: Through::new(Arc::new(Pages::new(Arc::clone(&cache))), default_timeout),
             bounds: Bounds {
                 max_body_bytes: config.max_body_bytes,
                 default_timeout,
@@ -131,11 +146,13 @@ impl App {
         let listeners = Listeners::new(&config, edge, &sockets, certificates.as_ref())?;
         // The keys are there when the first token comes, if svc-identity is.
         verifier.refresh().await;
+        let (replay, replayed) = watch::channel(false);
         let signals = Signals {
             cache,
             revocations,
             verifier,
             clock,
+            replayed: replay,
         };
         Ok(Self {
             config,
@@ -147,8 +164,16 @@ impl App {
             listeners,
             upstreams,
             signals,
+            replayed,
+            warmer,
+            limits,
             nats,
         })
+    }
+
+    /// What it knows of limits and of other edges.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 
     /// Runs until told to stop, until a new process has taken over, or until a
@@ -167,6 +192,9 @@ impl App {
             listeners,
             upstreams,
             signals,
+            replayed,
+            mut warmer,
+            limits,
             nats,
         } = self;
         let (up, is_up) = watch::channel(false);
@@ -175,7 +203,23 @@ impl App {
         // how we do, unless a successor tells how it does.
         let (ended, admin_ended) = (Shutdown::new(), Shutdown::new());
         let succeeded = AtomicBool::new(false);
+        let caught_up = predecessor.is_some().then(|| replayed.clone());
+        let counting = Arc::clone(&limits);
+        let desk = Desk::new(
+            Arc::clone(&signals.cache),
+            nats.clone(),
+            signals.clock.clone(),
+        );
         let admin = Admin::new()
+            .routes(desk.routes())
+            // Not before it knows whom not to let in.
+            .ready("revocations", move || {
+                let replayed = *replayed.borrow();
+                async move {
+                    anyhow::ensure!(replayed, "ended sessions are not all known yet");
+                    Ok(())
+                }
+            })
             .ready("listeners", {
                 let is_up = is_up.clone();
                 move || {
@@ -186,12 +230,20 @@ impl App {
                     }
                 }
             })
+            .ready("limits", move || {
+                let settled = counting.is_settled();
+                async move {
+                    anyhow::ensure!(settled, "other edges are not heard of yet");
+                    Ok(())
+                }
+            })
             .serve_on(admin_socket.listener()?, admin_ended.clone());
         sockets.push(admin_socket);
         let succession = async {
             let mut is_up = is_up;
-            // An error is the end of the listeners, which is told elsewhere.
-            let _ = is_up.wait_for(|up| *up).await;
+            if is_up.wait_for(|up| *up).await.is_err() {
+                return Ok(()); // the listeners never came up, which is told elsewhere
+            }
             let successors = config
                 .upgrade_socket
                 .as_deref()
@@ -231,9 +283,13 @@ impl App {
                 succession,
                 reload.on_signal(read_certificates, ended.clone()),
                 async {
-                    listeners
-                        .run(up, shutdown.clone(), || succeeded.load(Ordering::Relaxed))
-                        .await?;
+                    if is_caught_up(caught_up, &shutdown).await? {
+                        listeners
+                            .run(up, shutdown.clone(), || succeeded.load(Ordering::Relaxed))
+                            .await?;
+                    } else {
+                        drop(up);
+                    }
                     ended.stop();
                     admin_ended.stop();
                     Ok(())
@@ -249,14 +305,49 @@ impl App {
                     Ok(())
                 },
                 async {
-                    signals.run(nats, ended.clone()).await;
+                    site::keep_looking_up(&config.origins, ended.clone()).await;
+                    Ok(())
+                },
+                async {
+                    limits.run(nats.clone(), ended.clone()).await;
+                    Ok(())
+                },
+                async {
+                    signals.run(nats.clone(), ended.clone()).await;
+                    Ok(())
+                },
+                async {
+                    warmer.run(shutdown.clone()).await;
                     Ok(())
                 },
             )
         };
         let outcome = all.await.map(|_| ());
         shutdown.stop(); // one part failed: the others go, too
+        if outcome.is_ok()
+            && let Err(error) = warmer.remember()
+        {
+            tracing::error!(error = format!("{error:#}"), "not remembered");
+        }
         outcome
+    }
+}
+
+/// Who takes callers over from another process knows first whom that one would
+/// not let in. False: told to stop before.
+async fn is_caught_up(
+    replayed: Option<watch::Receiver<bool>>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<bool> {
+    let Some(mut replayed) = replayed else {
+        return Ok(true);
+    };
+    tokio::select! {
+        () = shutdown.stopped() => Ok(false),
+        caught_up = timeout(CATCH_UP_TIMEOUT, replayed.wait_for(|replayed| *replayed)) => {
+            caught_up.context("ended sessions are not all known in time")??;
+            Ok(true)
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
 use crate::{
-    access_log::AccessLogConfig, address::Network, config_file::Source, limit::LimitConfig,
-    upstream::UpstreamConfig,
+    access_log::AccessLogConfig, address::Network, config_file::Source, connection::Patience,
+    limit::config::LimitConfig, site::Site, upstream::UpstreamConfig, warm::WarmConfig,
 };
 
 /// The edge proxy of Souk.
@@ -15,7 +15,9 @@ use crate::{
 #[command(name = "edge", version)]
 pub struct Config {
     /// A TOML file of settings, by the names of these flags. It is read again
-    /// on SIGHUP; what stands in a flag or in the environment wins over it.
+    /// on SIGHUP: the allowed origins, trusted proxies, access log and
+    /// certificates change at once, all else with a restart. What stands in a
+    /// flag or in the environment wins over it.
     #[arg(long, env = "SOUK_EDGE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Where HTTPS is answered.
@@ -57,6 +59,17 @@ pub struct Config {
     /// Connections at once; more are closed.
     #[arg(long, env = "SOUK_EDGE_MAX_CONNECTIONS", default_value_t = 20_000)]
     pub max_connections: usize,
+    /// Connections at once from one address, or /64 of IPv6; more are closed.
+    /// Trusted proxies may have all.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 10_000
+    )]
+    pub max_connections_per_address: usize,
+    /// How long callers may take.
+    #[command(flatten)]
+    pub patience: Patience,
     /// How long a call may take whose method states no timeout.
     #[arg(long, env = "SOUK_EDGE_DEFAULT_TIMEOUT_MS", default_value_t = 10_000)]
     pub default_timeout_ms: u64,
@@ -84,7 +97,14 @@ pub struct Config {
     /// Which requests have a line in the log, and what it tells.
     #[command(flatten)]
     pub access_log: AccessLogConfig,
-    /// How often an address may call.
+    /// What is asked before callers do.
+    #[command(flatten)]
+    pub warm: WarmConfig,
+    /// HTTP/1.1 origins that the edge stands before and caches, by the paths
+    /// that lead to them: "/media=http://127.0.0.1:8080", with commas between.
+    #[arg(long = "origin", env = "SOUK_EDGE_ORIGINS", value_delimiter = ',')]
+    pub origins: Vec<Site>,
+    /// How often callers may call.
     #[command(flatten)]
     pub limits: LimitConfig,
     /// Where the services are.

@@ -3,7 +3,7 @@
 //! TOML:
 //!
 //! ```toml
-//! rate-read-per-minute = 3000
+//! access-log-slow-ms = 500
 //! allowed-origins = ["https://shop.example"]
 //! ```
 //!

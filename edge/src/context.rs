@@ -9,12 +9,12 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use svc_kit::auth::Claims;
 
 use crate::{
-    deadline::Deadline, frame::StatusReader, metrics::Live, protocol::Protocol, refusal::Refusal,
-    route::Route, trace::Trace,
+    deadline::Deadline, frame::StatusReader, http_cache::pages::Why, limit::standing::Standing,
+    metrics::Live, protocol::Protocol, refusal::Refusal, route::Route, trace::Trace,
 };
 
 /// What the cache had to do with a request.
@@ -39,6 +39,42 @@ pub enum CacheOutcome {
         /// Another request's fetch answered this one too.
         collapsed: bool,
     },
+    /// A page of plain HTTP was asked for.
+    Forwarded(Forward),
+    /// So, in vain: what was kept is served.
+    Covered(Forward),
+}
+
+/// How a page was asked for, in the terms of RFC 9211.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// Why.
+    pub why: Why,
+    /// The origin's status, when the caller has another or none.
+    pub status: Option<StatusCode>,
+    /// The answer is kept.
+    pub stored: bool,
+    /// Another request's fetch answered this one too.
+    pub collapsed: bool,
+}
+
+impl Forward {
+    fn header(self) -> String {
+        let status = self.status.map_or(String::new(), |status| {
+            format!("; fwd-status={}", status.as_u16())
+        });
+        format!(
+            "souk; fwd={}{status}{}{}",
+            match self.why {
+                Why::UriMiss => "uri-miss",
+                Why::VaryMiss => "vary-miss",
+                Why::Stale => "stale",
+                Why::Request => "request",
+            },
+            if self.stored { "; stored" } else { "" },
+            if self.collapsed { "; collapsed" } else { "" },
+        )
+    }
 }
 
 impl CacheOutcome {
@@ -48,6 +84,8 @@ impl CacheOutcome {
             Self::None => return None,
             Self::Bypass => "souk; fwd=bypass".to_owned(),
             Self::Hit { ttl } => format!("souk; hit; ttl={ttl}"),
+            Self::Forwarded(forward) => forward.header(),
+            Self::Covered(forward) => format!("{}; detail=stale-if-error", forward.header()),
             Self::Miss {
                 stale,
                 stored,
@@ -71,7 +109,12 @@ impl CacheOutcome {
             Self::Miss {
                 collapsed: true, ..
             } => "collapsed",
-            Self::Miss { .. } => "miss",
+            Self::Covered(_) => "stale",
+            Self::Forwarded(forward) if forward.collapsed => "collapsed",
+            Self::Forwarded(forward) if forward.status == Some(StatusCode::NOT_MODIFIED) => {
+                "revalidated"
+            }
+            Self::Miss { .. } | Self::Forwarded(_) => "miss",
         }
     }
 }
@@ -99,6 +142,10 @@ pub struct Context {
     pub deadline: Deadline,
     /// Why it is not answered by a service.
     pub refusal: Option<Refusal>,
+    /// What its caller hears of its limits.
+    pub standing: Option<Standing>,
+    /// It is over a limit that is only counted.
+    pub shadow_refused: bool,
     /// What the cache had to do with it.
     pub cache: CacheOutcome,
     /// The status in the answer.
@@ -149,6 +196,8 @@ impl Context {
             claims: None,
             deadline: Deadline::default(),
             refusal: None,
+            standing: None,
+            shadow_refused: false,
             cache: CacheOutcome::None,
             grpc_status: None,
             upstream: None,
@@ -160,7 +209,7 @@ impl Context {
     }
 
     /// The route's name, or one for all that have none.
-    pub fn route_name(&self) -> &'static str {
+    pub fn route_name(&self) -> &str {
         self.route.as_ref().map_or("unknown", Route::name)
     }
 }

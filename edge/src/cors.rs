@@ -17,7 +17,7 @@ const METHODS: &str = "GET, HEAD, POST";
 const HEADERS: &str = "authorization, content-type, grpc-timeout, x-grpc-web, x-user-agent, \
                        traceparent, tracestate";
 const EXPOSED: &str = "grpc-status, grpc-message, grpc-status-details-bin, cache-status, \
-                       traceresponse, retry-after";
+                       traceresponse, retry-after, ratelimit, ratelimit-policy";
 /// How long a browser may keep the answer to a preflight.
 const MAX_AGE_SECONDS: &str = "7200";
 
@@ -72,7 +72,7 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// # Errors
 /// Never in practice: all values are valid headers.
 pub fn allow(answer: &mut ResponseHeader, origin: Option<&HeaderValue>) -> pingora::Result<()> {
-    answer.append_header(VARY, "origin")?;
+    answer.append_header(VARY, HeaderValue::from_static("origin"))?;
     if let Some(origin) = origin {
         answer.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())?;
         answer.insert_header(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED)?;

@@ -2,14 +2,17 @@
 //! our own log. It may tell what callers sent: queries and tokens are masked,
 //! and a flood is cut.
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::num::NonZeroU32;
 
 use crate::metrics;
 
 /// Records that are told in a second.
-const MAX_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+const MAX_PER_SECOND: u32 = 50;
 /// The longest record that is told.
 const MAX_CHARS: usize = 500;
 /// What hides the rest of a word.
@@ -17,11 +20,35 @@ const MASK: &str = "***";
 /// Words whose successor is a secret.
 const BEFORE_SECRETS: [&str; 4] = ["bearer", "basic", "authorization:", "cookie:"];
 
-struct ForeignLog(DefaultDirectRateLimiter);
+struct ForeignLog(Mutex<Second>);
+
+/// What was told in a second.
+struct Second {
+    began: Instant,
+    told: u32,
+}
+
+impl Second {
+    fn beginning(now: Instant) -> Self {
+        Self {
+            began: now,
+            told: 0,
+        }
+    }
+
+    /// Whether one record more may be told.
+    fn has_room(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.began) >= Duration::from_secs(1) {
+            *self = Self::beginning(now);
+        }
+        self.told += 1;
+        self.told <= MAX_PER_SECOND
+    }
+}
 
 /// From now on what libraries log is told. A second call does nothing.
 pub fn install() {
-    let logger = ForeignLog(RateLimiter::direct(Quota::per_second(MAX_PER_SECOND)));
+    let logger = ForeignLog(Mutex::new(Second::beginning(Instant::now())));
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(LevelFilter::Warn);
     }
@@ -36,7 +63,10 @@ impl Log for ForeignLog {
         if !self.enabled(record.metadata()) {
             return;
         }
-        if self.0.check().is_err() {
+        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = second.has_room(Instant::now());
+        drop(second);
+        if !has_room {
             metrics::log_dropped();
             return;
         }
@@ -96,6 +126,15 @@ fn is_token(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_is_cut_until_the_next_second() {
+        let now = Instant::now();
+        let mut second = Second::beginning(now);
+        let told = (0..1000).filter(|_| second.has_room(now)).count();
+        assert_eq!(told, 50);
+        assert!(second.has_room(now + Duration::from_secs(1)));
+    }
 
     #[test]
     fn no_query_and_no_token_is_told() {

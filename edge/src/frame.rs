@@ -130,7 +130,46 @@ impl StatusReader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_body_is_judged_and_what_is_taken_out_was_put_in(
+            body in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let bytes = Bytes::from(body);
+            if let Ok(message) = single(&bytes) {
+                prop_assert_eq!(data(&message), bytes.clone());
+            }
+            prop_assert_eq!(single(&data(&bytes)), Ok(bytes.clone()));
+            prop_assert_eq!(decode_text(&encode_text(&bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn any_text_is_judged_and_takes_no_more_room_than_it_came_in(
+            text in "[A-Za-z0-9+/=\\x00-\\x20]{0,64}",
+        ) {
+            if let Some(body) = decode_text(text.as_bytes()) {
+                prop_assert!(body.len() <= text.len());
+            }
+        }
+
+        #[test]
+        fn any_answer_is_followed_however_it_is_cut(
+            body in prop::collection::vec(prop::sample::select(vec![0, 1, 2, 0x80, 0xff]), 0..64),
+            size in 1..8_usize,
+        ) {
+            let mut whole = StatusReader::default();
+            whole.read(&body);
+            let mut parts = StatusReader::default();
+            for part in body.chunks(size) {
+                parts.read(part);
+            }
+            prop_assert_eq!(whole.status(), parts.status());
+        }
+    }
 
     #[test]
     fn one_message_is_taken_out_of_its_frame() {

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
-        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, SERVER,
-        STRICT_TRANSPORT_SECURITY, TE, X_CONTENT_TYPE_OPTIONS,
+        ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+        HOST, SERVER, STRICT_TRANSPORT_SECURITY, TE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use pingora::{
-    Result,
+    ErrorType, OrErr as _, Result,
     http::{RequestHeader, ResponseHeader},
 };
 use proto::policy::Access;
@@ -21,6 +21,7 @@ use crate::{
     context::Context,
     cors,
     deadline::GRPC_TIMEOUT,
+    limit::standing::{RATELIMIT, RATELIMIT_POLICY},
     protocol::Protocol,
     refusal::Refusal,
     trace::{TRACEPARENT, TRACERESPONSE, TRACESTATE},
@@ -32,11 +33,16 @@ const MAX_HEADERS: usize = 100;
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Bytes that path and query may have.
 const MAX_TARGET_BYTES: usize = 8 * 1024;
+/// What a browser may do with an answer that it shows by itself: nothing.
+/// Neither an API's answers nor pictures need more.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Two years, as browsers' lists ask for.
 const HSTS: &str = "max-age=63072000; includeSubDomains";
 
 /// Headers of our own: between services, never from a caller.
 const OWN_PREFIX: &str = "souk-";
+/// In it frameworks name themselves.
+const X_POWERED_BY: &str = "x-powered-by";
 /// Headers in which proxies speak of callers.
 const FORWARDING: [&str; 7] = [
     X_FORWARDED_FOR,
@@ -48,6 +54,9 @@ const FORWARDING: [&str; 7] = [
     "via",
 ];
 
+/// Headers of one connection that would change what the next one speaks.
+const HOP_BY_HOP: [&str; 3] = ["upgrade", "http2-settings", "proxy-connection"];
+
 /// Whether a request can be looked at at all.
 ///
 /// # Errors
@@ -57,18 +66,27 @@ pub fn check(request: &RequestHeader) -> Result<(), Refusal> {
     if request.version < Version::HTTP_2 && !has_host {
         return Err(Refusal::HostMissing);
     }
+    if request.raw_path().len() > MAX_TARGET_BYTES {
+        return Err(Refusal::TargetTooLong);
+    }
+    if !is_visible(request.raw_path()) {
+        return Err(Refusal::RequestMalformed);
+    }
     let bytes: usize = request
         .headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum();
-    if request.headers.len() > MAX_HEADERS
-        || bytes > MAX_HEADER_BYTES
-        || request.raw_path().len() > MAX_TARGET_BYTES
-    {
+    if request.headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
     }
     Ok(())
+}
+
+/// Whether a target is in the characters that one may have; escaped, all
+/// others may, too.
+fn is_visible(target: &[u8]) -> bool {
+    target.iter().all(u8::is_ascii_graphic)
 }
 
 /// Turns a caller's request into one for a service.
@@ -77,17 +95,17 @@ pub fn check(request: &RequestHeader) -> Result<(), Refusal> {
 /// Never in practice: all values are valid headers.
 pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) -> Result<()> {
     strip(request);
-    let needs_token = context
-        .route
-        .as_ref()
-        .is_some_and(|route| matches!(route.access(), Access::Customer | Access::Staff));
+    let needs_token = context.route.as_ref().is_some_and(|route| {
+        // An origin may know callers by itself; a PUBLIC method must not.
+        route.site().is_some() || matches!(route.access(), Access::Customer | Access::Staff)
+    });
     if !needs_token {
         request.remove_header(&AUTHORIZATION);
     }
     if !context.trace.continued {
         request.remove_header(TRACESTATE);
     }
-    request.insert_header(TRACEPARENT, context.trace.to_string())?;
+    request.insert_header(TRACEPARENT, context.trace.header())?;
     let forwarded_for = if context.caller == peer {
         peer.to_string()
     } else {
@@ -106,7 +124,11 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
         request.insert_header(TE, "trailers")?;
         match context.deadline.left() {
             Some(left) => {
-                request.insert_header(GRPC_TIMEOUT, svc_kit::deadline::format(left))?;
+                let mut left = HeaderValue::try_from(svc_kit::deadline::format(left))
+                    .or_err(ErrorType::InternalError, "a timeout is not a header")?;
+                // It hardly repeats: HPACK's table is for what does.
+                left.set_sensitive(true);
+                request.insert_header(GRPC_TIMEOUT, left)?;
             }
             None => {
                 request.remove_header(GRPC_TIMEOUT);
@@ -116,18 +138,23 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
     Ok(())
 }
 
-/// Takes out what a caller may not say.
+/// Takes out what a caller may not say, and what is said to us alone.
 fn strip(request: &mut RequestHeader) {
-    let own: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(OWN_PREFIX))
-        .cloned()
-        .collect();
-    for name in &own {
+    let is_own = |name: &&HeaderName| name.as_str().starts_with(OWN_PREFIX);
+    let mut meant_for_us: Vec<HeaderName> =
+        request.headers.keys().filter(is_own).cloned().collect();
+    // RFC 9110, section 7.6.1.
+    let options = request.headers.get_all(CONNECTION);
+    let options = options.iter().filter_map(|value| value.to_str().ok());
+    meant_for_us.extend(
+        options
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok()),
+    );
+    for name in &meant_for_us {
         request.remove_header(name);
     }
-    for name in FORWARDING {
+    for name in FORWARDING.into_iter().chain(HOP_BY_HOP) {
         request.remove_header(name);
     }
 }
@@ -137,14 +164,23 @@ fn strip(request: &mut RequestHeader) {
 /// # Errors
 /// Never in practice: all values are valid headers.
 pub fn dress(answer: &mut ResponseHeader, context: &Context) -> Result<()> {
+    // What the services are built of is nobody's business.
     answer.remove_header(&SERVER);
-    answer.insert_header(TRACERESPONSE, context.trace.to_string())?;
-    answer.insert_header(X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    answer.remove_header(X_POWERED_BY);
+    answer.insert_header(TRACERESPONSE, context.trace.header())?;
+    answer.insert_header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))?;
+    if !context.protocol.is_grpc() && !answer.headers.contains_key(CONTENT_SECURITY_POLICY) {
+        answer.insert_header(CONTENT_SECURITY_POLICY, NOTHING)?;
+    }
     if context.secure {
-        answer.insert_header(STRICT_TRANSPORT_SECURITY, HSTS)?;
+        answer.insert_header(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS))?;
     }
     if let Some(cache) = context.cache.header() {
-        answer.insert_header("cache-status", cache)?;
+        answer.append_header("cache-status", cache)?; // others may stand before us
+    }
+    if let Some(standing) = &context.standing {
+        answer.insert_header(RATELIMIT_POLICY, standing.policy.clone())?;
+        answer.insert_header(RATELIMIT, standing.left.clone())?;
     }
     cors::allow(answer, context.origin.as_ref())
 }
@@ -170,16 +206,27 @@ mod tests {
             "x-forwarded-for",
             "forwarded",
             "x-real-ip",
+            "upgrade",
+            "http2-settings",
+            "x-mine",
         ] {
             request.insert_header(name.to_owned(), "me").unwrap();
         }
         request.insert_header("authorization", "Bearer x").unwrap();
+        let options = "close, X-Mine, x-forwarded-for";
+        request.insert_header("connection", options).unwrap();
         let context = Context::new(&InFlight::default());
         to_service(&mut request, &context, context.caller).unwrap();
         let kept: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
         for name in &kept {
             assert!(
-                [TRACEPARENT, X_FORWARDED_FOR, "x-forwarded-proto"].contains(name),
+                [
+                    TRACEPARENT,
+                    X_FORWARDED_FOR,
+                    "x-forwarded-proto",
+                    "connection"
+                ]
+                .contains(name),
                 "{name}"
             );
         }
@@ -201,5 +248,13 @@ mod tests {
         assert_eq!(request(10, 10), Ok(()));
         assert_eq!(request(101, 1), Err(Refusal::HeadersTooLarge));
         assert_eq!(request(1, 40_000), Err(Refusal::HeadersTooLarge));
+        let target = |target: &str| {
+            let mut request = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
+            request.insert_header("host", "x").unwrap();
+            check(&request)
+        };
+        assert_eq!(target("/%20?a=b"), Ok(()));
+        let long = format!("/{}", "x".repeat(MAX_TARGET_BYTES));
+        assert_eq!(target(&long), Err(Refusal::TargetTooLong));
     }
 }

@@ -1,9 +1,19 @@
 //! What the edge counts, in the registry of the process. Labels come from
 //! closed sets: a caller cannot add to them.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+    time::Duration,
+};
 
-use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    core::Collector as _,
+    proto::{LabelPair, MetricFamily},
+};
+use serde::Serialize;
 use svc_kit::metrics::{counter, gauge, histogram};
 
 use crate::{refusal::Refusal, route::Service};
@@ -32,22 +42,41 @@ static UPSTREAM_FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
-static CONNECTIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
-    gauge(
-        "edge_connections",
-        "Connections of callers that are open.",
-        &[],
-    )
-});
+static CONNECTIONS: LazyLock<IntGauge> =
+    LazyLock::new(|| lone_gauge("edge_connections", "Connections of callers that are open."));
 
-static IN_FLIGHT: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("edge_requests_in_flight", "Requests being answered.", &[]));
+static IN_FLIGHT: LazyLock<IntGauge> =
+    LazyLock::new(|| lone_gauge("edge_requests_in_flight", "Requests being answered."));
 
 static CACHE_PURGES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
         "edge_cache_purges_total",
-        "Purges, by kind: one tag, or everything.",
+        "Purges, by kind: a tag, a tag softly, or everything.",
         &["kind"],
+    )
+});
+
+static PURGE_DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "edge_cache_purge_delay_seconds",
+        "Time from the publication of a purge until nothing of it is served, by kind.",
+        &["kind"],
+    )
+});
+
+static CAUGHT_UP: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge(
+        "edge_caught_up",
+        "Whether all is known that was published: purges, and ends of sessions.",
+        &["signal"],
+    )
+});
+
+static WARMED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_cache_warmed_total",
+        "Questions asked ahead of callers, by outcome: kept, passed over, failed, or not understood.",
+        &["outcome"],
     )
 });
 
@@ -67,6 +96,34 @@ static CACHE_SERVED_BYTES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
+static RATE_DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_rate_decisions_total",
+        "Requests counted against a limit, by class, by who decided (redis, lease, memory, local \
+         or unknown) and outcome: allowed, refused, or shadow, which would have been refused.",
+        &["class", "decider", "outcome"],
+    )
+});
+
+static RATE_REDIS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "edge_rate_redis_seconds",
+        "Round trips to Redis for limits, by outcome.",
+        &["outcome"],
+    )
+});
+
+static RATE_ALONE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge(
+        "edge_rate_alone",
+        "1 while this edge counts its share of limits by itself, without Redis.",
+        &[],
+    )
+});
+
+static FLEET_SIZE: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("edge_fleet_size", "Edges that are heard of.", &[]));
+
 static REVOKED_SESSIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge(
         "edge_revoked_sessions",
@@ -75,6 +132,60 @@ static REVOKED_SESSIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
+static REVOCATION_DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "edge_revocation_delay_seconds",
+        "Time from the end of a session to the refusal of its tokens here.",
+        &[],
+    )
+});
+/// A gauge without labels, found once.
+fn lone_gauge(name: &str, help: &str) -> IntGauge {
+    gauge(name, help, &[]).with_label_values::<&str>(&[])
+}
+
+/// What tells requests of one route apart: a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Labels {
+    status: u16,
+    grpc_status: Option<i32>,
+    cache: &'static str,
+}
+
+/// The counters of requests with the same labels.
+#[derive(Debug, Clone)]
+struct Counters {
+    requests: IntCounter,
+    duration: Histogram,
+}
+
+impl Counters {
+    fn of(method: &str, labels: Labels) -> Self {
+        let Labels {
+            status,
+            grpc_status,
+            cache,
+        } = labels;
+        let grpc_status = grpc_status.map(|code| code.to_string()).unwrap_or_default();
+        Self {
+            requests: REQUESTS.with_label_values(&[
+                method,
+                &status.to_string(),
+                &grpc_status,
+                cache,
+            ]),
+            duration: DURATION.with_label_values(&[method, cache]),
+        }
+    }
+}
+
+thread_local! {
+    /// Finding a counter by the text of its labels costs more than counting.
+    static COUNTERS: RefCell<HashMap<String, HashMap<Labels, Counters>>> = RefCell::default();
+}
+
+/// Labels of one route that a thread remembers: a service chooses its statuses.
+const MAX_LABELS: usize = 100;
 static CERTIFICATE_EXPIRES: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge(
         "edge_certificate_expires_seconds",
@@ -133,14 +244,34 @@ pub fn log_dropped() {
 }
 
 /// A request was answered.
-pub fn answered(method: &str, status: u16, grpc_status: Option<i32>, cache: &str, took: Duration) {
-    let grpc_status = grpc_status.map(|code| code.to_string()).unwrap_or_default();
-    REQUESTS
-        .with_label_values(&[method, &status.to_string(), &grpc_status, cache])
-        .inc();
-    DURATION
-        .with_label_values(&[method, cache])
-        .observe(took.as_secs_f64());
+pub fn answered(
+    method: &str,
+    status: u16,
+    grpc_status: Option<i32>,
+    cache: &'static str,
+    took: Duration,
+) {
+    let labels = Labels {
+        status,
+        grpc_status,
+        cache,
+    };
+    COUNTERS.with_borrow_mut(|known| {
+        if !known.contains_key(method) {
+            known.insert(method.to_owned(), HashMap::new());
+        }
+        let Some(known) = known.get_mut(method) else {
+            return; // it was put there just now
+        };
+        if known.len() >= MAX_LABELS && !known.contains_key(&labels) {
+            known.clear();
+        }
+        let counters = known
+            .entry(labels)
+            .or_insert_with(|| Counters::of(method, labels));
+        counters.requests.inc();
+        counters.duration.observe(took.as_secs_f64());
+    });
 }
 
 /// A service gave no answer.
@@ -150,11 +281,91 @@ pub fn upstream_failed(service: Service, refusal: &Refusal) {
         .inc();
 }
 
-/// Purges of tags.
-pub fn purged_tags(count: usize) {
-    CACHE_PURGES
-        .with_label_values(&["tag"])
-        .inc_by(count as u64);
+/// An origin of plain HTTP gave no answer. Its prefix stands as the service.
+pub fn origin_failed(prefix: &str, refusal: &Refusal) {
+    UPSTREAM_FAILURES
+        .with_label_values(&[prefix, refusal.reason()])
+        .inc();
+}
+
+/// What became of the reads of a method whose answers are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Reads {
+    /// Answered from the cache, fresh.
+    pub hit: u64,
+    /// Answered from the cache, stale.
+    pub stale: u64,
+    /// Answered by another caller's fetch.
+    pub collapsed: u64,
+    /// Asked for.
+    pub miss: u64,
+    /// Not a question that the cache can read.
+    pub bypass: u64,
+}
+
+impl Reads {
+    /// The part that cost no call to a service; `None` without reads.
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let saved = self.hit + self.stale + self.collapsed;
+        let all = saved + self.miss + self.bypass;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a ratio need not be exact to the last of 2^52 reads"
+        )]
+        (all > 0).then(|| saved as f64 / all as f64)
+    }
+}
+
+/// The reads so far, by method.
+pub fn reads() -> BTreeMap<String, Reads> {
+    let mut reads = BTreeMap::<String, Reads>::new();
+    let families = REQUESTS.collect();
+    for metric in families.iter().flat_map(MetricFamily::get_metric) {
+        let label = |name| {
+            let label = metric.get_label().iter().find(|label| label.name() == name);
+            label.map_or("", LabelPair::value)
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count"
+        )]
+        let count = metric.get_counter().get_value() as u64;
+        let method = || label("method").to_owned();
+        let mut add = |to: fn(&mut Reads) -> &mut u64| {
+            *to(reads.entry(method()).or_default()) += count;
+        };
+        match label("cache") {
+            "hit" => add(|reads| &mut reads.hit),
+            "stale" => add(|reads| &mut reads.stale),
+            "collapsed" => add(|reads| &mut reads.collapsed),
+            "miss" => add(|reads| &mut reads.miss),
+            "bypass" => add(|reads| &mut reads.bypass),
+            _ => {}
+        }
+    }
+    reads
+}
+
+/// Purges of tags, heard so long after they were published.
+pub fn purged_tags(count: usize, soft: bool, delay: Duration) {
+    let kind = if soft { "soft" } else { "tag" };
+    CACHE_PURGES.with_label_values(&[kind]).inc_by(count as u64);
+    PURGE_DELAY
+        .with_label_values(&[kind])
+        .observe(delay.as_secs_f64());
+}
+
+/// Whether all is known that was published.
+pub fn caught_up(signal: &str, caught_up: bool) {
+    CAUGHT_UP
+        .with_label_values(&[signal])
+        .set(i64::from(caught_up));
+}
+
+/// A question was asked ahead of callers, or was not.
+pub fn warmed(outcome: &str) {
+    WARMED.with_label_values(&[outcome]).inc();
 }
 
 /// A purge of everything.
@@ -180,6 +391,35 @@ pub fn cache_served(method: &str, bytes: usize) {
         .inc_by(bytes as u64);
 }
 
+/// A request was counted against a limit.
+pub fn rate_decided(class: &str, decider: &str, outcome: &str) {
+    RATE_DECISIONS
+        .with_label_values(&[class, decider, outcome])
+        .inc();
+}
+
+/// Redis was asked.
+pub fn rate_redis(took: Duration, answered: bool) {
+    let outcome = if answered { "answered" } else { "failed" };
+    RATE_REDIS
+        .with_label_values(&[outcome])
+        .observe(took.as_secs_f64());
+}
+
+/// Whether this edge counts by itself.
+pub fn rate_alone(alone: bool) {
+    RATE_ALONE
+        .with_label_values::<&str>(&[])
+        .set(i64::from(alone));
+}
+
+/// How many edges there are.
+pub fn fleet_size(count: u64) {
+    FLEET_SIZE
+        .with_label_values::<&str>(&[])
+        .set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
 /// How many revoked sessions are remembered.
 pub fn revoked_sessions(count: u64) {
     REVOKED_SESSIONS
@@ -187,9 +427,16 @@ pub fn revoked_sessions(count: u64) {
         .set(i64::try_from(count).unwrap_or(i64::MAX));
 }
 
+/// A session ended so long ago, and its tokens are refused from now on.
+pub fn revoked(after: Duration) {
+    REVOCATION_DELAY
+        .with_label_values::<&str>(&[])
+        .observe(after.as_secs_f64());
+}
+
 /// Counts for as long as it lives.
 #[derive(Debug)]
-pub struct Live(&'static LazyLock<IntGaugeVec>);
+pub struct Live(&'static IntGauge);
 
 impl Live {
     /// An open connection.
@@ -202,14 +449,14 @@ impl Live {
         Self::of(&IN_FLIGHT)
     }
 
-    fn of(gauge: &'static LazyLock<IntGaugeVec>) -> Self {
-        gauge.with_label_values::<&str>(&[]).inc();
+    fn of(gauge: &'static IntGauge) -> Self {
+        gauge.inc();
         Self(gauge)
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.0.with_label_values::<&str>(&[]).dec();
+        self.0.dec();
     }
 }

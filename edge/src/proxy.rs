@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,37 +13,38 @@ use http::{HeaderMap, Method, StatusCode};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
+    modules::http::HttpModules,
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
 };
+use proto::policy::Access;
+use svc_kit::auth::Claims;
 
 use crate::{
     access_log::AccessLog,
     address::{self, Network},
     answer,
     bounds::Bounds,
+    connection::{Conduct, Patience},
     context::{Context, InFlight},
     cors::{self, Cors},
     deadline::{self, Deadline},
-    failure,
+    failure, framing,
     guard::Guard,
     headers,
-    limit::Limits,
+    http_cache::{tags, through::Through},
+    limit::{Limits, Verdict},
     live::Live,
     metrics,
     protocol::Protocol,
     read_through::ReadThrough,
     refusal::Refusal,
-    route::{Route, Routes},
+    route::{Route, Routes, Target},
     streams::Streams,
     trace::Trace,
     upstream::Upstreams,
 };
 
-/// How long a caller may take to read the next part of an answer.
-const DOWNSTREAM_WRITE_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a caller of HTTP/1 may take to send the next part of a request.
-const DOWNSTREAM_READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the rest of a refused request is read, so that its connection can
 /// be used again.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,15 +57,19 @@ pub struct Edge {
     /// Who may pass.
     pub guard: Guard,
     /// How often.
-    pub limits: Live<Limits>,
+    pub limits: Arc<Limits>,
     /// Whose scripts may read the answers.
     pub cors: Live<Cors>,
     /// Proxies before us that are believed.
     pub trusted_proxies: Live<Vec<Network>>,
+    /// How long callers may take.
+    pub patience: Patience,
     /// Where the services are.
     pub upstreams: Upstreams,
     /// Answers from the cache.
     pub read_through: ReadThrough,
+    /// Pages of plain HTTP from the cache.
+    pub through: Through,
     /// Limits on time and size.
     pub bounds: Bounds,
     /// One line for each request.
@@ -107,8 +113,37 @@ impl Edge {
         if !route.takes(&request.method) {
             return Err(Refusal::MethodNotAllowed(route.methods()));
         }
-        self.limits.load().check(route.limit(), context.caller)?;
-        if let Route::Method(method) = &route {
+        if route.access() != Access::Public
+            && let Some(verdict) = self.limits.recall(route.limit(), context.caller)
+        {
+            note(verdict, context)?;
+        }
+        let vetted = self.vet(&route, session, context).await;
+        // Whoever is turned away has called all the same.
+        let account = vetted.as_ref().ok().and_then(Option::as_ref);
+        let account = account.map(|claims| claims.sub);
+        let counting = self.limits.count(route.limit(), context.caller, account);
+        note(counting.await, context)?;
+        context.claims = vetted?;
+        let declared = headers::content_length(&request.headers).unwrap_or(0);
+        if declared > self.bounds.max_body(&route) {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if context.deadline.passed() {
+            return Err(Refusal::DeadlineExceeded);
+        }
+        Ok(route)
+    }
+
+    /// Who calls, if the route's protocol is kept and its access allows it.
+    async fn vet(
+        &self,
+        route: &Route,
+        session: &Session,
+        context: &mut Context,
+    ) -> Result<Option<Claims>, Refusal> {
+        let request = session.req_header();
+        if let Route::Method(method) = route {
             if !context.protocol.is_grpc() {
                 return Err(Refusal::MediaTypeUnsupported);
             }
@@ -118,15 +153,7 @@ impl Edge {
             let requested = deadline::requested(&request.headers);
             context.deadline = Deadline::new(context.started, requested, self.bounds.cap(method));
         }
-        context.claims = self.guard.admit(route.access(), &request.headers).await?;
-        let declared = headers::content_length(&request.headers).unwrap_or(0);
-        if declared > self.bounds.max_body(&route) {
-            return Err(Refusal::BodyTooLarge);
-        }
-        if context.deadline.passed() {
-            return Err(Refusal::DeadlineExceeded);
-        }
-        Ok(route)
+        self.guard.admit(route.access(), &request.headers).await
     }
 
     /// Ends a stream whose caller may not stay. A single call that was begun
@@ -145,6 +172,13 @@ impl Edge {
     }
 }
 
+/// Notes what came of counting a request.
+fn note(verdict: Verdict, context: &mut Context) -> Result<(), Refusal> {
+    context.standing = verdict.standing;
+    context.shadow_refused = verdict.shadow_refused;
+    verdict.refusal.map_or(Ok(()), Err)
+}
+
 /// Ends a request that is under way, with this refusal.
 fn break_with(context: &mut Context, refusal: Refusal) -> Result<()> {
     let status = refusal.http().as_u16();
@@ -152,8 +186,19 @@ fn break_with(context: &mut Context, refusal: Refusal) -> Result<()> {
     Err(Error::new_down(ErrorType::HTTPStatus(status)))
 }
 
+/// Whether a request can be looked at at all.
+fn check(session: &Session) -> Result<(), Refusal> {
+    headers::check(session.req_header())?;
+    match session.as_downstream().as_http1() {
+        Some(http1) if !framing::is_unambiguous(&http1.get_headers_raw_bytes()) => {
+            Err(Refusal::RequestMalformed)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The address at the other end of the connection.
-fn peer(session: &Session) -> IpAddr {
+pub(crate) fn peer(session: &Session) -> IpAddr {
     session
         .client_addr()
         .and_then(|address| address.as_inet())
@@ -168,17 +213,24 @@ impl ProxyHttp for Edge {
         Context::new(&self.in_flight)
     }
 
+    /// None: the default one compresses at level zero, and costs each request
+    /// some allocations.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        session.set_read_timeout(Some(DOWNSTREAM_READ_TIMEOUT));
-        session.set_write_timeout(Some(DOWNSTREAM_WRITE_TIMEOUT));
+        if let Some(conduct) = Conduct::of(session.digest()) {
+            conduct.request_came();
+        }
+        session.set_read_timeout(Some(self.patience.read()));
+        session.set_write_timeout(Some(self.patience.write()));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         self.read(session, context);
 
-        let request = session.req_header();
-        if let Err(refusal) = headers::check(request) {
+        if let Err(refusal) = check(session) {
             answer::refuse(session, context, refusal).await?;
             return Ok(true);
         }
+        let request = session.req_header();
         if cors::is_preflight(&request.method, &request.headers) {
             answer::preflight(session, context).await?;
             return Ok(true);
@@ -199,6 +251,9 @@ impl ProxyHttp for Edge {
                 .await
                 // What a service does is an outcome there, not an error.
                 .map_err(Error::into_down);
+        }
+        if let Some(site) = route.site() {
+            return self.through.answer(session, context, site).await;
         }
         Ok(false)
     }
@@ -230,12 +285,16 @@ impl ProxyHttp for Edge {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let silence = self.bounds.silence(&route, context.deadline);
-        match self.upstreams.peer(route.service(), silence) {
+        let peer = match &route.target() {
+            Target::Service(service) => self.upstreams.peer(*service, silence),
+            Target::Origin(site) => site.peer(silence),
+        };
+        match peer {
             Ok(mut peer) => {
                 if route.is_stream() {
                     self.streams.join(&mut peer);
                 }
-                context.upstream = Some(format!("{}@{}", route.service().name(), peer._address));
+                context.upstream = Some(format!("{}@{}", route.target().name(), peer._address));
                 Ok(Box::new(peer))
             }
             Err(refusal) => {
@@ -256,11 +315,20 @@ impl ProxyHttp for Edge {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         answer: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        if matches!(context.route, Some(Route::Prefix(_))) && is_nothing(answer) {
+        let is_prefix = matches!(context.route, Some(Route::Prefix(_)));
+        if context
+            .route
+            .as_ref()
+            .is_some_and(|route| route.site().is_some())
+        {
+            self.through
+                .passed(session.req_header(), context.secure, answer);
+            tags::hide(answer);
+        } else if is_prefix && is_nothing(answer) {
             return break_with(context, Refusal::NotFound);
         }
         context.grpc_status = grpc_status(&answer.headers);
@@ -336,7 +404,10 @@ impl ProxyHttp for Edge {
         if let Some(route) = &context.route
             && *error.esource() == ErrorSource::Upstream
         {
-            metrics::upstream_failed(route.service(), &refusal);
+            match route.target() {
+                Target::Service(service) => metrics::upstream_failed(service, &refusal),
+                Target::Origin(site) => metrics::origin_failed(site.prefix(), &refusal),
+            }
         }
         let error_code = refusal.http().as_u16();
         session.set_keepalive(None);
@@ -365,8 +436,23 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if session.is_http2()
+            && let Some(conduct) = Conduct::of(session.digest())
+        {
+            if error.is_some_and(is_caller_s) {
+                conduct.abandoned();
+            } else {
+                conduct.answered();
+            }
+        }
         self.access_log.load().write(session, context, error);
     }
+}
+
+/// Whether the caller broke off, rather than was refused.
+fn is_caller_s(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Downstream
+        && !matches!(error.etype(), ErrorType::HTTPStatus(_))
 }
 
 /// Whether a service that was asked for plain HTTP says that there is none:

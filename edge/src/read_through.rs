@@ -3,16 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use pingora::{Result, proxy::Session};
+use tokio::time::Instant;
 use tonic::Code;
 
 use crate::{
     answer,
     cache::{
-        Cache, Found,
+        Cache, Found, Outcome,
         entry::Entry,
         epochs::Slot,
-        flight::{Landing, Outcome, Seat, Waiter},
+        flight::{Landing, Seat, Waiter},
         key::Key,
         plan::CachePlan,
     },
@@ -46,14 +48,25 @@ enum Question {
     Other,
 }
 
+/// What became of a question that nobody asked yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warmed {
+    /// Its answer is kept now.
+    Kept,
+    /// A fresh answer is there already, or the service's cannot be kept.
+    PassedOver,
+    /// The service failed.
+    Failed,
+}
+
 /// A fetch, from the point of view of one who needs it.
 enum Fetching {
     /// It is over already.
     Done(Arc<Entry>),
     /// It began for this one.
-    Begun(Waiter),
+    Begun(Waiter<Outcome>),
     /// It began for another one.
-    Joined(Waiter),
+    Joined(Waiter<Outcome>),
 }
 
 impl ReadThrough {
@@ -87,6 +100,13 @@ impl ReadThrough {
                 return Ok(true);
             }
         };
+        // Most questions come in their canonical form, which need not be found
+        // out to be answered.
+        let as_it_came = Key::as_it_came(route.policy, &message);
+        if let Found::Fresh(entry) = self.cache.find(&as_it_came) {
+            self.serve(session, context, &entry).await?;
+            return Ok(true);
+        }
         let Ok((key, request)) = Key::of(route.policy, &message) else {
             answer::refuse(session, context, Refusal::MessageMalformed).await?;
             return Ok(true);
@@ -142,6 +162,28 @@ impl ReadThrough {
         Ok(true)
     }
 
+    /// Fetches the answer to a question before callers ask it.
+    pub async fn warm(&self, route: &Arc<MethodRoute>, message: &Bytes) -> Warmed {
+        let (Some(plan), Ok((key, request))) = (&route.cache, Key::of(route.policy, message))
+        else {
+            return Warmed::PassedOver;
+        };
+        if self.cache.has_fresh(&key) {
+            return Warmed::PassedOver;
+        }
+        let trace = Trace::of(&HeaderMap::new());
+        let waiter = match self.fetch(&key, &plan.slots(&request), route, trace) {
+            Fetching::Done(_) => return Warmed::PassedOver,
+            Fetching::Begun(waiter) | Fetching::Joined(waiter) => waiter,
+        };
+        // A fetch has a time limit of its own.
+        match waiter.outcome().await {
+            Some(Outcome::Answer(_, true)) => Warmed::Kept,
+            Some(outcome) if !is_outage(&outcome) => Warmed::PassedOver,
+            _ => Warmed::Failed,
+        }
+    }
+
     /// Serves a kept answer.
     async fn serve(
         &self,
@@ -157,11 +199,13 @@ impl ReadThrough {
         Ok(())
     }
 
-    async fn wait(&self, waiter: Waiter, context: &Context) -> Outcome {
+    async fn wait(&self, waiter: Waiter<Outcome>, context: &Context) -> Outcome {
         let left = context.deadline.left().unwrap_or(self.default_timeout);
-        tokio::time::timeout(left, waiter.outcome())
-            .await
-            .unwrap_or(Outcome::Failed(Refusal::DeadlineExceeded))
+        match tokio::time::timeout(left, waiter.outcome()).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Outcome::Failed(Refusal::Internal),
+            Err(_) => Outcome::Failed(Refusal::DeadlineExceeded),
+        }
     }
 
     /// Joins the fetch of a question, or begins it. The fetch belongs to
@@ -186,7 +230,7 @@ impl ReadThrough {
 
     async fn fly(
         self,
-        landing: Landing,
+        landing: Landing<Key, Outcome>,
         slots: Box<[Slot]>,
         route: Arc<MethodRoute>,
         trace: Trace,
@@ -236,13 +280,21 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
         return Ok(Ok(Question::Other));
     }
     session.enable_retry_buffering();
-    let mut body = BytesMut::new();
+    let mut body = Bytes::new();
+    // For all of it: who sends a byte now and then does not send it.
+    let until = Instant::now() + QUESTION_TIMEOUT;
     loop {
         let chunk = session.read_request_body();
-        match tokio::time::timeout(QUESTION_TIMEOUT, chunk).await {
+        match tokio::time::timeout_at(until, chunk).await {
             Err(_) => return Ok(Err(Refusal::BodyTimeout)),
             Ok(chunk) => match chunk? {
-                Some(chunk) => body.extend_from_slice(&chunk),
+                // Most come in one piece.
+                Some(chunk) if body.is_empty() => body = chunk,
+                Some(chunk) => {
+                    let mut longer = BytesMut::from(body);
+                    longer.extend_from_slice(&chunk);
+                    body = longer.freeze();
+                }
                 None => break,
             },
         }
@@ -252,13 +304,16 @@ async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Questi
         if body.len() > MAX_QUESTION_BYTES {
             return Ok(Ok(Question::Other));
         }
+        if session.is_body_done() {
+            break;
+        }
     }
     let body = match protocol {
         Protocol::GrpcWebText => match frame::decode_text(&body) {
             Some(body) => body,
             None => return Ok(Err(Refusal::MessageMalformed)),
         },
-        _ => body.freeze(),
+        _ => body,
     };
     Ok(match frame::single(&body) {
         Ok(message) => Ok(Question::Message(message)),

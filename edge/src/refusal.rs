@@ -36,6 +36,9 @@ pub enum Refusal {
     /// A host that is none, and the like.
     #[error("the request is malformed")]
     RequestMalformed,
+    /// The path and query are over the limit.
+    #[error("the request's target is too long")]
+    TargetTooLong,
     /// Too many headers, or too long.
     #[error("the request's headers are too large")]
     HeadersTooLarge,
@@ -75,6 +78,9 @@ pub enum Refusal {
         /// When the next request will be let through.
         retry_after: Duration,
     },
+    /// Nobody can count for the fleet, and the class is closed then.
+    #[error("requests of this kind cannot be counted at the moment")]
+    LimitsUnavailable,
     /// The service cannot be reached.
     #[error("the service is not available at the moment")]
     UpstreamUnavailable,
@@ -84,6 +90,9 @@ pub enum Refusal {
     /// The deadline passed.
     #[error("the deadline has passed")]
     DeadlineExceeded,
+    /// The caller wants a kept answer or none.
+    #[error("there is no answer to this request in the cache")]
+    NotCached,
     /// Our own fault.
     #[error("something went wrong at the edge")]
     Internal,
@@ -100,6 +109,7 @@ impl Refusal {
             Self::HttpVersionUnsupported => "HTTP_VERSION_UNSUPPORTED",
             Self::HostMissing => "HOST_MISSING",
             Self::RequestMalformed => "REQUEST_MALFORMED",
+            Self::TargetTooLong => "TARGET_TOO_LONG",
             Self::HeadersTooLarge => "HEADERS_TOO_LARGE",
             Self::BodyTooLarge => "BODY_TOO_LARGE",
             Self::BodyMalformed => "BODY_MALFORMED",
@@ -112,9 +122,11 @@ impl Refusal {
             Self::KeysUnavailable => "KEYS_UNAVAILABLE",
             Self::RoleMissing => "ROLE_MISSING",
             Self::Throttled { .. } => "RATE_LIMITED",
+            Self::LimitsUnavailable => "LIMITS_UNAVAILABLE",
             Self::UpstreamUnavailable => "SERVICE_UNAVAILABLE",
             Self::UpstreamBroken => "SERVICE_BROKEN",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::NotCached => "NOT_CACHED",
             Self::Internal => "EDGE_INTERNAL",
         }
     }
@@ -132,6 +144,7 @@ impl Refusal {
             | Self::RequestMalformed
             | Self::BodyMalformed
             | Self::MessageMalformed => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
+            Self::TargetTooLong => (Code::ResourceExhausted, StatusCode::URI_TOO_LONG),
             Self::HeadersTooLarge => (
                 Code::ResourceExhausted,
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -143,11 +156,12 @@ impl Refusal {
             }
             Self::RoleMissing => (Code::PermissionDenied, StatusCode::FORBIDDEN),
             Self::Throttled { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
-            Self::KeysUnavailable | Self::UpstreamUnavailable => {
+            Self::KeysUnavailable | Self::LimitsUnavailable | Self::UpstreamUnavailable => {
                 (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::UpstreamBroken => (Code::Unavailable, StatusCode::BAD_GATEWAY),
             Self::DeadlineExceeded => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
+            Self::NotCached => (Code::Unavailable, StatusCode::GATEWAY_TIMEOUT),
             Self::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -170,9 +184,25 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::UpstreamUnavailable | Self::KeysUnavailable => Some(RETRY_AFTER),
+            Self::UpstreamUnavailable | Self::KeysUnavailable | Self::LimitsUnavailable => {
+                Some(RETRY_AFTER)
+            }
             _ => None,
         }
+    }
+
+    /// Whether nothing that comes after on the connection can be trusted: we
+    /// may have read the request otherwise than its sender meant it.
+    pub fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::HostMissing
+                | Self::RequestMalformed
+                | Self::TargetTooLong
+                | Self::HeadersTooLarge
+                | Self::BodyMalformed
+                | Self::BodyTimeout
+        )
     }
 
     /// The methods of an `allow` header.

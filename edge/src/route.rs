@@ -1,13 +1,13 @@
 //! Which request goes to which service. gRPC routes come from the contracts'
 //! policies, so that a new method needs no change here; plain HTTP goes by the
-//! table [`PREFIXES`].
+//! table [`PREFIXES`] and by the origins of the configuration.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::Method;
 use proto::policy::{Access, METHODS, MethodPolicy};
 
-use crate::cache::plan::CachePlan;
+use crate::{cache::plan::CachePlan, site::Site};
 pub use proto::policy::Limit;
 
 /// A service behind the edge.
@@ -59,36 +59,83 @@ impl Service {
     }
 }
 
+/// What answers requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A service of the shop.
+    Service(Service),
+    /// An origin of its own.
+    Origin(Site),
+}
+
+impl Target {
+    /// Its name, for logs and metrics.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Service(service) => service.name(),
+            Self::Origin(site) => site.prefix(),
+        }
+    }
+}
+
 /// A part of the tree of plain HTTP.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix {
     /// Paths begin with it.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// Where they go.
-    pub service: Service,
+    pub target: Target,
     /// The methods that pass, as an `allow` header has them.
     pub methods: &'static str,
     /// Class of rate limit.
     pub limit: Limit,
 }
 
-/// All plain HTTP that the edge lets through.
+/// What an origin of the configuration takes.
+const ORIGIN_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// All plain HTTP that the edge lets through to services.
 pub const PREFIXES: &[Prefix] = &[
     Prefix {
-        path: "/.well-known/",
-        service: Service::Identity,
+        path: Cow::Borrowed("/.well-known/"),
+        target: Target::Service(Service::Identity),
         methods: "GET, HEAD",
         limit: Limit::Read,
     },
     // Signed by who sends them, which svc-payment checks. A provider tells of
     // everybody's payments from a few addresses: they are no more than reads.
     Prefix {
-        path: "/webhooks/",
-        service: Service::Payment,
+        path: Cow::Borrowed("/webhooks/"),
+        target: Target::Service(Service::Payment),
         methods: "POST",
         limit: Limit::Read,
     },
 ];
+
+impl Prefix {
+    fn of(site: &Site) -> Self {
+        Self {
+            path: site.prefix().to_owned().into(),
+            target: Target::Origin(site.clone()),
+            methods: ORIGIN_METHODS,
+            limit: Limit::Read,
+        }
+    }
+
+    /// Whether a path lies in this part. What is said of folders holds for the
+    /// path as the other side may read it.
+    fn holds(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(&*self.path);
+        let is_inside = rest.is_some_and(|rest| {
+            self.path.ends_with('/') || rest.is_empty() || rest.starts_with('/')
+        });
+        is_inside
+            && match self.target {
+                Target::Service(_) => is_plain(path),
+                Target::Origin(_) => stays_inside(path),
+            }
+    }
+}
 
 /// A gRPC method that callers from outside may name.
 #[derive(Debug)]
@@ -106,16 +153,27 @@ pub struct MethodRoute {
 pub enum Route {
     /// To a gRPC method.
     Method(Arc<MethodRoute>),
-    /// To a service's plain HTTP.
-    Prefix(&'static Prefix),
+    /// To plain HTTP.
+    Prefix(Arc<Prefix>),
 }
 
 impl Route {
-    /// The service that will answer.
-    pub fn service(&self) -> Service {
+    /// What will answer.
+    pub fn target(&self) -> Target {
         match self {
-            Self::Method(route) => route.service,
-            Self::Prefix(prefix) => prefix.service,
+            Self::Method(route) => Target::Service(route.service),
+            Self::Prefix(prefix) => prefix.target.clone(),
+        }
+    }
+
+    /// The origin that will answer, when it is not a service.
+    pub fn site(&self) -> Option<&Site> {
+        match self {
+            Self::Prefix(prefix) => match &prefix.target {
+                Target::Origin(site) => Some(site),
+                Target::Service(_) => None,
+            },
+            Self::Method(_) => None,
         }
     }
 
@@ -128,10 +186,10 @@ impl Route {
     }
 
     /// Its name for logs and metrics: one of a closed set.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Method(route) => &route.policy.path,
-            Self::Prefix(prefix) => prefix.path,
+            Self::Prefix(prefix) => &prefix.path,
         }
     }
 
@@ -174,9 +232,11 @@ impl Route {
 }
 
 /// All routes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Routes {
     methods: HashMap<&'static str, Arc<MethodRoute>>,
+    /// The longest first.
+    prefixes: Vec<Arc<Prefix>>,
 }
 
 impl Routes {
@@ -196,7 +256,29 @@ impl Routes {
                 Some((policy.path.as_str(), Arc::new(route)))
             })
             .collect();
-        Self { methods }
+        Self {
+            methods,
+            prefixes: PREFIXES.iter().cloned().map(Arc::new).collect(),
+        }
+    }
+
+    /// With origins of the configuration besides.
+    ///
+    /// # Errors
+    /// When two lie under the same prefix, or one under one of the shop's.
+    pub fn with_origins(mut self, sites: &[Site]) -> anyhow::Result<Self> {
+        for site in sites {
+            let bare = |path: &str| path.trim_end_matches('/').to_owned();
+            let taken = self
+                .prefixes
+                .iter()
+                .any(|prefix| bare(&prefix.path) == bare(site.prefix()));
+            anyhow::ensure!(!taken, "\"{}\" leads somewhere already", site.prefix());
+            self.prefixes.push(Arc::new(Prefix::of(site)));
+        }
+        self.prefixes
+            .sort_by_key(|prefix| std::cmp::Reverse(prefix.path.len()));
+        Ok(self)
     }
 
     /// The route of a path.
@@ -204,9 +286,13 @@ impl Routes {
         if let Some(route) = self.methods.get(path) {
             return Some(Route::Method(Arc::clone(route)));
         }
-        PREFIXES
+        if METHODS.contains_key(path) {
+            return None; // INTERNAL, whatever else may lie there
+        }
+        self.prefixes
             .iter()
-            .find(|prefix| path.starts_with(prefix.path) && is_plain(path))
+            .find(|prefix| path.starts_with(&*prefix.path) && prefix.holds(path))
+            .cloned()
             .map(Route::Prefix)
     }
 }
@@ -219,6 +305,17 @@ fn is_plain(path: &str) -> bool {
         .all(|part| part != "." && part != "..")
         && !path.contains("//")
         && !path.contains(['%', '\\'])
+}
+
+/// Whether a path has no step back, also when its escapes are read.
+fn stays_inside(path: &str) -> bool {
+    let read = path
+        .to_ascii_lowercase()
+        .replace("%2e", ".")
+        .replace("%2f", "/")
+        .replace("%5c", "/")
+        .replace('\\', "/");
+    !read.split('/').any(|part| part == "." || part == "..")
 }
 
 #[cfg(test)]
@@ -239,7 +336,57 @@ mod tests {
             ("/webhooks/stripe", Service::Payment),
         ] {
             let route = routes.find(path).unwrap_or_else(|| panic!("{path}"));
-            assert_eq!(route.service(), service, "{path}");
+            assert_eq!(route.target(), Target::Service(service), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_origin_takes_what_lies_under_its_prefix() {
+        let sites: Vec<Site> = [
+            "/media=http://a:1",
+            "/media/big/=http://b:1",
+            "/=http://c:1",
+        ]
+        .iter()
+        .map(|site| site.parse().unwrap())
+        .collect();
+        let routes = Routes::from_contracts().with_origins(&sites).unwrap();
+        let leads = |path: &str| {
+            let route = routes.find(path)?;
+            Some(route.target().name().to_owned())
+        };
+        for (path, target) in [
+            ("/media", "/media"),
+            ("/media/x%20y", "/media"),
+            ("/mediax", "/"),
+            ("/media/big/x", "/media/big/"),
+            ("/media/big", "/media"),
+            ("/", "/"),
+            ("/.well-known/jwks.json", "identity"),
+            ("/webhooks/stripe", "payment"),
+        ] {
+            assert_eq!(leads(path).as_deref(), Some(target), "{path}");
+        }
+        for path in [
+            "/media/../x",
+            "/media/%2e%2E/x",
+            "/media/..%2fx",
+            "/media/..\\x",
+            "/souk.payment.v1.PaymentService/LookUpPayment",
+        ] {
+            assert_eq!(leads(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn two_origins_cannot_have_one_prefix() {
+        for prefix in ["/webhooks", "/.well-known/", "/a/"] {
+            let sites = ["/a=http://a:1".to_owned(), format!("{prefix}=http://b:1")];
+            let sites: Vec<Site> = sites.iter().map(|site| site.parse().unwrap()).collect();
+            assert!(
+                Routes::from_contracts().with_origins(&sites).is_err(),
+                "{prefix}"
+            );
         }
     }
 

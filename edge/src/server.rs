@@ -31,15 +31,16 @@ use svc_kit::Shutdown;
 use tokio::{
     net::TcpStream,
     runtime::{Handle, Runtime},
-    sync::watch,
+    sync::{oneshot, watch},
     time::{Instant, sleep, timeout},
 };
 
 use crate::{
     config::Config,
-    connections::Counted,
+    connections::{self, Counted, Heard},
     context::InFlight,
     headers::MAX_HEADER_BYTES,
+    hello::Hello,
     proxy::Edge,
     sockets::{Purpose, Socket},
     streams::Streams,
@@ -49,14 +50,22 @@ use crate::{
 /// Requests on one connection of HTTP/1 before it is closed, so that load
 /// moves on to new edges.
 const KEEP_ALIVE_REQUESTS: u32 = 10_000;
-/// How long a connection of HTTP/2 may be without requests.
-const H2_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// Requests at once on a connection of HTTP/2.
 const H2_MAX_STREAMS: u32 = 250;
 /// What an HTTP/2 caller may send ahead of us, in each request.
 const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// What an HTTP/2 caller may send ahead of us, in all requests.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// Requests that an HTTP/2 caller may have given up before we looked at them.
+/// More, and it only makes work: the connection is ended (CVE-2023-44487).
+const H2_MAX_PENDING_RESETS: usize = 20;
+/// Requests of HTTP/2 against the protocol, on one connection, before it is
+/// ended.
+const H2_MAX_LOCAL_ERRORS: usize = 100;
+/// Answers of HTTP/2 that wait for a slow reader, in bytes for each request.
+const H2_SEND_BUFFER_BYTES: usize = 256 << 10;
+/// The longest frame that is taken; the least that the protocol allows.
+const H2_MAX_FRAME_BYTES: u32 = 16 << 10;
 /// When callers that vanished are looked for, and how.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -80,7 +89,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How often we look whether requests are done.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-type App = Counted<HttpProxy<Edge>>;
+type App = Counted<Heard<HttpProxy<Edge>>>;
 
 /// Listeners and what answers behind them, not yet running.
 pub struct Listeners {
@@ -126,27 +135,37 @@ impl Listeners {
         };
         let conf = Arc::new(ServerConf {
             threads,
-            work_stealing: true,
             max_retries: MAX_ATTEMPTS,
             upstream_keepalive_pool_size: UPSTREAM_POOL_SIZE,
             ..ServerConf::default()
         });
 
         let (in_flight, streams) = (edge.in_flight.clone(), edge.streams.clone());
+        let trusted_proxies = edge.trusted_proxies.clone();
         let mut proxy = http_proxy(&conf, edge);
         let mut options = HttpServerOptions::default();
         options.h2c = true; // on the plain listener; with TLS, ALPN decides
         options.keepalive_request_limit = Some(KEEP_ALIVE_REQUESTS);
-        options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
+        options.h2_idle_timeout = Some(config.patience.idle());
         proxy.server_options = Some(options);
         let mut h2 = default_h2_options();
         h2.max_concurrent_streams(H2_MAX_STREAMS);
         h2.max_header_list_size(u32::try_from(2 * MAX_HEADER_BYTES).unwrap_or(u32::MAX));
         h2.initial_window_size(H2_STREAM_WINDOW_BYTES);
         h2.initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES);
+        h2.max_frame_size(H2_MAX_FRAME_BYTES);
+        h2.max_pending_accept_reset_streams(H2_MAX_PENDING_RESETS);
+        h2.max_local_error_reset_streams(Some(H2_MAX_LOCAL_ERRORS));
+        h2.max_send_buffer_size(H2_SEND_BUFFER_BYTES);
         proxy.h2_options = Some(h2);
 
-        let app = Counted::new(proxy, config.max_connections);
+        let bounds = connections::Bounds {
+            max: config.max_connections,
+            max_per_address: config.max_connections_per_address,
+            trusted_proxies,
+            patience: config.patience.clone(),
+        };
+        let app = Counted::new(Heard::new(proxy), bounds);
         let mut service = Service::new("edge".to_owned(), app.clone());
         let (mut fds, mut doors) = (Fds::new(), Vec::new());
         for socket in sockets {
@@ -161,6 +180,8 @@ impl Listeners {
                     let settings = || tls::settings(Arc::clone(certificates));
                     let options = Some(socket_options());
                     service.add_tls_with_settings(&address, options, settings()?);
+                    let hello = Hello::within(config.patience.head());
+                    service.endpoints().set_pre_tls_callback(Arc::new(hello));
                     Some(Arc::new(settings()?.build()))
                 }
                 (Purpose::Https, None) => anyhow::bail!("HTTPS needs a certificate and its key"),
@@ -290,12 +311,24 @@ async fn greet(
 
 /// The threads that answer. They end with it, whatever they do.
 struct Threads {
-    runtime: Option<Runtime>,
     handle: Handle,
+    end: End,
+}
+
+/// How they end.
+enum End {
+    Many(Option<Runtime>),
+    /// Its thread ends when this is dropped.
+    One {
+        _alive: oneshot::Sender<()>,
+    },
 }
 
 impl Threads {
     fn start(count: usize) -> anyhow::Result<Self> {
+        if count == 1 {
+            return Self::start_one();
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(count)
             .thread_name("edge")
@@ -304,14 +337,38 @@ impl Threads {
             .context("the threads that answer")?;
         Ok(Self {
             handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            end: End::Many(Some(runtime)),
+        })
+    }
+
+    /// Alone, a thread runs what is ready in the order in which it woke, and a
+    /// connection after all that it answers: larger writes.
+    fn start_one() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the thread that answers")?;
+        let handle = runtime.handle().clone();
+        let (alive, ended) = oneshot::channel::<()>();
+        thread::Builder::new()
+            .name("edge".to_owned())
+            .spawn(move || {
+                let _ = runtime.block_on(ended); // an error is the end that is waited for
+                runtime.shutdown_background();
+            })
+            .context("the thread that answers")?;
+        Ok(Self {
+            handle,
+            end: End::One { _alive: alive },
         })
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        if let End::Many(runtime) = &mut self.end
+            && let Some(runtime) = runtime.take()
+        {
             runtime.shutdown_background(); // waiting would block the process's own
         }
     }

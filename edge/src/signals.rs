@@ -1,20 +1,21 @@
-//! What the edge hears from the services: purges, ended sessions, new keys.
+//! What the edge hears: purges, ended sessions, new keys. When purges cannot
+//! be heard it tells the cache, and when some were lost it empties it.
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use proto::{
     events::Event as _,
-    souk::event::v1::{ProductChanged, SessionRevoked, SigningKeyChanged},
+    souk::event::v1::{ProductChanged, PurgeRequested, SessionRevoked, SigningKeyChanged},
 };
 use svc_kit::{
     Shutdown,
     auth::Verifier,
-    broadcast::{self, Message},
+    broadcast::{self, Heard, Message},
     clock::Clock,
     nats::Nats,
 };
-
-use tokio::time::Instant;
+use tokio::sync::watch;
 
 use crate::{
     cache::Cache,
@@ -22,13 +23,11 @@ use crate::{
     revocation::{Revocations, TOKEN_LIFETIME},
 };
 
-/// How often the connection is looked at, and the gauges are set.
+/// How often the gauges are set.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How far our clock may be ahead of that of NATS.
 const CLOCKS_APART: Duration = Duration::from_mins(1);
-/// How long after a connection came back the subscription may take to resume.
-const RESUME_WITHIN: Duration = Duration::from_secs(15);
 
 /// What listens.
 #[derive(Debug, Clone)]
@@ -41,6 +40,8 @@ pub struct Signals {
     pub verifier: Verifier,
     /// Tells how far back to listen.
     pub clock: Clock,
+    /// Hears when all sessions are known that were ended before the start.
+    pub replayed: watch::Sender<bool>,
 }
 
 impl Signals {
@@ -54,20 +55,66 @@ impl Signals {
             &[SessionRevoked::SUBJECT, SigningKeyChanged::SUBJECT],
             now - TOKEN_LIFETIME,
         );
-        let mut changes =
-            broadcast::subscribe(&nats, &[ProductChanged::SUBJECT], now - CLOCKS_APART);
-        let mut hearing = Hearing::begin(&self.cache, nats.is_connected());
+        let mut changes = broadcast::subscribe(
+            &nats,
+            &[ProductChanged::SUBJECT, PurgeRequested::SUBJECT],
+            now - CLOCKS_APART,
+        );
+        self.cache.set_deaf(true); // until it has caught up
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 () = shutdown.stopped() => return,
-                Some(message) = sessions.next() => self.hear(&message),
-                Some(message) = changes.next() => self.hear(&message),
+                Some(heard) = sessions.hear() => self.hear_session(heard, now),
+                Some(heard) = changes.hear() => self.hear_change(heard),
                 _ = look.tick() => {
-                    hearing.look(&self.cache, nats.is_connected());
                     metrics::cache_size(self.cache.size());
                     metrics::revoked_sessions(self.revocations.count());
+                    metrics::caught_up("sessions", sessions.is_caught_up());
+                    metrics::caught_up("purges", changes.is_caught_up());
                 }
+            }
+        }
+    }
+
+    /// What was over before we `began` says nothing of how soon we hear.
+    fn hear_session(&self, heard: Heard, began: DateTime<Utc>) {
+        match heard {
+            Heard::Message(message) => {
+                self.hear(&message);
+                if message.time >= began && message.decode::<SessionRevoked>().is_some() {
+                    let delay = self.clock.now() - message.happened;
+                    metrics::revoked(delay.to_std().unwrap_or_default());
+                }
+            }
+            Heard::CaughtUp => {
+                self.replayed.send_replace(true);
+            }
+            Heard::CutOff => tracing::warn!("ended sessions are not heard of"),
+            Heard::Missed => tracing::error!(
+                "the ends of some sessions may be lost; their last tokens go on for {TOKEN_LIFETIME:?}"
+            ),
+        }
+    }
+
+    /// While purges are not heard, what is kept is trusted for seconds only.
+    /// When all that were missed have been made up for, the rest is as good as
+    /// before; if they cannot be, nothing is.
+    fn hear_change(&self, heard: Heard) {
+        match heard {
+            Heard::Message(message) => self.hear(&message),
+            Heard::CaughtUp => {
+                self.cache.set_deaf(false);
+                tracing::info!("all purges are known; the cache is trusted");
+            }
+            Heard::CutOff => {
+                self.cache.set_deaf(true);
+                tracing::warn!("purges are not heard; the cache is trusted for seconds only");
+            }
+            Heard::Missed => {
+                self.cache.purge_all();
+                metrics::purged_all();
+                tracing::warn!("purges were lost; the cache was emptied");
             }
         }
     }
@@ -75,10 +122,9 @@ impl Signals {
     /// Does what a message says.
     pub fn hear(&self, message: &Message) {
         if let Some(changed) = message.decode::<ProductChanged>() {
-            for tag in &changed.tags {
-                self.cache.purge(tag);
-            }
-            metrics::purged_tags(changed.tags.len());
+            self.purge(&changed.tags, false, message.time);
+        } else if let Some(purge) = message.decode::<PurgeRequested>() {
+            self.purge(&purge.tags, purge.soft, message.time);
         } else if let Some(revoked) = message.decode::<SessionRevoked>() {
             if let Ok(session) = revoked.session_id.parse() {
                 self.revocations.add(session);
@@ -92,43 +138,17 @@ impl Signals {
             tracing::error!(subject = message.subject, "an event that makes no sense");
         }
     }
-}
 
-/// Whether changes can be heard.
-#[derive(Debug)]
-struct Hearing {
-    connected: bool,
-    /// When the subscription is sure to have resumed.
-    resumed: Option<Instant>,
-}
-
-impl Hearing {
-    fn begin(cache: &Cache, connected: bool) -> Self {
-        cache.set_deaf(!connected);
-        Self {
-            connected,
-            resumed: None,
+    fn purge(&self, tags: &[String], soft: bool, published: DateTime<Utc>) {
+        for tag in tags {
+            if soft {
+                self.cache.purge_soft(tag);
+            } else {
+                self.cache.purge(tag);
+            }
         }
-    }
-
-    /// While we are deaf, what is kept is trusted for seconds only. When the
-    /// connection is back, all that was kept is let go, since purges may be
-    /// missing; and we count as deaf until the subscription has resumed.
-    fn look(&mut self, cache: &Cache, connected: bool) {
-        if connected && !self.connected {
-            cache.purge_all();
-            metrics::purged_all();
-            self.resumed = Some(Instant::now() + RESUME_WITHIN);
-            tracing::info!("changes are heard again; the cache was emptied");
-        } else if !connected && self.connected {
-            cache.set_deaf(true);
-            self.resumed = None;
-            tracing::warn!("changes are not heard; the cache is trusted for seconds only");
-        }
-        self.connected = connected;
-        if self.resumed.is_some_and(|at| Instant::now() >= at) {
-            cache.set_deaf(false);
-            self.resumed = None;
-        }
+        // Clocks may be apart: nothing is done before it is asked for.
+        let delay = (self.clock.now() - published).to_std().unwrap_or_default();
+        metrics::purged_tags(tags.len(), soft, delay);
     }
 }

@@ -3,7 +3,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 
 /// The header that carries a trace to the next hop.
 pub const TRACEPARENT: &str = "traceparent";
@@ -41,9 +42,33 @@ impl Trace {
         }
     }
 
+    /// As a header's value, for `traceparent` and `traceresponse`.
+    pub fn header(&self) -> HeaderValue {
+        const SHAPE: &[u8; 55] = b"00-00000000000000000000000000000000-0000000000000000-00";
+        let mut text = *SHAPE;
+        put_hex(&mut text[3..35], &self.id.to_be_bytes());
+        put_hex(&mut text[36..52], &self.span.to_be_bytes());
+        put_hex(&mut text[53..], &[self.flags]);
+        // Never the fallback: digits and dashes are a value.
+        let mut value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text))
+            .unwrap_or_else(|_| HeaderValue::from_static(""));
+        // No two are the same: in HPACK's table they would only drive out
+        // what repeats.
+        value.set_sensitive(true);
+        value
+    }
+
     /// The trace's id, in 32 hexadecimal digits.
     pub fn id(&self) -> String {
         format!("{:032x}", self.id)
+    }
+}
+
+fn put_hex(text: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 0xf)];
     }
 }
 
@@ -101,6 +126,7 @@ mod tests {
         assert!(passed.starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
         assert!(passed.ends_with("-00"), "not sampled stays not sampled");
         assert!(!passed.contains("b7ad6b7169203331"));
+        assert_eq!(trace.header(), passed.as_str());
     }
 
     #[test]

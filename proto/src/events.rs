@@ -51,6 +51,10 @@ pub const STREAMS: &[Stream] = &[
         name: "SOUK_IDENTITY",
         subjects: "souk.identity.>",
     },
+    Stream {
+        name: "SOUK_EDGE",
+        subjects: "souk.edge.>",
+    },
     DEAD_LETTERS,
 ];
 
@@ -103,6 +107,7 @@ events! {
     "souk.identity.account_registered.v1" => AccountRegistered by account_id;
     "souk.identity.session_revoked.v1" => SessionRevoked by session_id;
     "souk.identity.signing_key_changed.v1" => SigningKeyChanged by key_id;
+    "souk.edge.purge_requested.v1" => PurgeRequested by purge_id;
 }
 
 #[cfg(test)]

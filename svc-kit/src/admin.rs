@@ -18,6 +18,7 @@ pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> +
 #[derive(Default, Clone)]
 pub struct Admin {
     checks: BTreeMap<&'static str, Check>,
+    routes: Router,
 }
 
 impl Admin {
@@ -38,6 +39,13 @@ impl Admin {
     {
         self.checks
             .insert(name, Arc::new(move || Box::pin(check())));
+        self
+    }
+
+    /// Also answers these.
+    #[must_use]
+    pub fn routes(mut self, routes: Router) -> Self {
+        self.routes = self.routes.merge(routes);
         self
     }
 
@@ -68,13 +76,15 @@ impl Admin {
 
     async fn answer(self, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
         let stopping = shutdown.clone();
+        let more = self.routes.clone();
         let router = Router::new()
             .route("/livez", get(async || "ok\n"))
             .route(
                 "/readyz",
                 get(move || self.clone().readyz(stopping.clone())),
             )
-            .route("/metrics", get(async || metrics::text()));
+            .route("/metrics", get(async || metrics::text()))
+            .merge(more);
         axum::serve(listener, router)
             .with_graceful_shutdown(async move { shutdown.stopped().await })
             .await?;

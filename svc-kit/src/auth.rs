@@ -1,10 +1,15 @@
 //! Access tokens: what they claim, and whether it is true. Keys come from
-//! svc-identity's JWKS and are kept; a token costs no look-up.
+//! svc-identity's JWKS and are kept; a token costs no look-up, and a token
+//! that comes again costs no signature.
 
+mod key_set;
 mod keys;
+mod verified;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 use uuid::Uuid;
@@ -15,6 +20,7 @@ use crate::{
     id::AccountId,
 };
 use keys::Keys;
+use verified::Fingerprint;
 
 /// The `typ` of our access tokens (RFC 9068).
 pub const TOKEN_TYPE: &str = "at+jwt";
@@ -132,7 +138,7 @@ impl Verifier {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self {
-            keys: Keys::new(config.jwks_url.clone()),
+            keys: Keys::new(config.jwks_url.clone(), clock.clone()),
             validation,
             clock,
         }
@@ -146,16 +152,21 @@ impl Verifier {
         if token.len() > MAX_TOKEN_LEN {
             return Err(AuthError::Invalid);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Invalid)?;
-        if header.alg != ALGORITHM || header.typ.as_deref() != Some(TOKEN_TYPE) {
-            return Err(AuthError::Invalid);
+        let fingerprint = Fingerprint::of(token);
+        if let Some(claims) = self.keys.current().verified(&fingerprint) {
+            claims.valid_at(self.clock.now())?; // time went on
+            return Ok(Arc::unwrap_or_clone(claims));
         }
-        let kid = header.kid.ok_or(AuthError::Invalid)?;
-        let key = self.keys.find(&kid).await?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &self.validation)
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Invalid)?;
+        let kid = kid_of_ours(&header)?;
+        // One set from here on: the token is kept by the set that verified it.
+        let set = self.keys.with(&kid).await?;
+        let key = set.key(&kid).ok_or(AuthError::Invalid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
             .map_err(|_| AuthError::Invalid)?
             .claims;
         claims.valid_at(self.clock.now())?;
+        set.keep(fingerprint, Arc::new(claims.clone()));
         Ok(claims)
     }
 
@@ -178,7 +189,27 @@ impl Claims {
     }
 }
 
-/// The token of an `authorization: Bearer` header.
+/// The id of the key that signed a token with this header, if it is a header
+/// as svc-identity writes it: `alg`, `typ` and `kid`. What says more wants
+/// something that we do not do (`crit`, `b64`), or brings its own key (`jwk`,
+/// `jku`, `x5c`).
+fn kid_of_ours(header: &Header) -> Result<String, AuthError> {
+    let ours = Header {
+        typ: Some(TOKEN_TYPE.to_owned()),
+        kid: header.kid.clone(),
+        ..Header::new(ALGORITHM)
+    };
+    header
+        .kid
+        .clone()
+        .filter(|_| *header == ours)
+        .ok_or(AuthError::Invalid)
+}
+
+/// The token of an `authorization: Bearer` header, if there is one.
+///
+/// # Errors
+/// `Invalid` for several headers, another scheme, or what is no token.
 pub fn bearer(headers: &http::HeaderMap) -> Result<Option<&str>, AuthError> {
     let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -187,10 +218,58 @@ pub fn bearer(headers: &http::HeaderMap) -> Result<Option<&str>, AuthError> {
     let value = value.to_str().map_err(|_| AuthError::Invalid)?;
     match value.split_once(' ') {
         Some((scheme, token))
-            if scheme.eq_ignore_ascii_case("bearer") && values.next().is_none() =>
+            if scheme.eq_ignore_ascii_case("bearer")
+                && values.next().is_none()
+                && is_token(token.trim()) =>
         {
             Ok(Some(token.trim()))
         }
         _ => Err(AuthError::Invalid),
+    }
+}
+
+/// Whether it is spelt as bearer tokens are (RFC 6750, section 2.1).
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_kept_costs_no_signature_but_its_time_is_looked_at() {
+        let clock = Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let config = AuthConfig {
+            jwks_url: "http://127.0.0.1:9/nobody-answers".to_owned(),
+            issuer: "souk".to_owned(),
+            audience: "souk".to_owned(),
+        };
+        let verifier = Verifier::new(&config, clock.clone());
+        let now = clock.now().timestamp();
+        let claims = Claims {
+            iss: "souk".to_owned(),
+            aud: "souk".to_owned(),
+            sub: AccountId::generate(&clock),
+            sid: Uuid::nil(),
+            roles: Vec::new(),
+            exp: now + 900,
+            iat: now,
+            nbf: now,
+            jti: Uuid::nil(),
+        };
+        let token = "no signature would ever fit this";
+        let set = verifier.keys.current();
+        set.keep(Fingerprint::of(token), Arc::new(claims.clone()));
+        assert_eq!(verifier.verify(token).await, Ok(claims));
+        let other = "no signature would ever fit thiS";
+        assert!(verifier.verify(other).await.is_err());
+        clock.advance(Duration::from_mins(16));
+        assert_eq!(verifier.verify(token).await, Err(AuthError::Expired));
     }
 }

@@ -1,34 +1,32 @@
 //! Events for everybody: each reader gets all of them, from a time on, and
 //! keeps nothing on the server. For processes that hold copies in memory, as
 //! every edge does; whoever must not miss one uses a consumer.
+//!
+//! A reader is told when it has heard all that the streams hold, when it is
+//! cut off from them, and when they no longer hold what it missed meanwhile.
+
+mod read;
+mod tell;
 
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready},
 };
 
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 use proto::events::{Event, stream_of};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{
-    backoff::Backoff,
-    nats::{
-        Nats,
-        headers::{self, published},
-    },
-};
+use crate::nats::Nats;
+
+use self::read::{News, Note, Reader};
+pub use tell::tell;
 
 /// How many events may wait for a slow reader.
 const BUFFER: usize = 1024;
-
-/// How long to wait before reading again after it failed.
-const AFTER_ERROR: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// An event as it came. Its payload may hold personal data: `Debug` tells its
 /// size alone.
@@ -40,6 +38,9 @@ pub struct Message {
     pub payload: Bytes,
     /// When JetStream stored it.
     pub time: DateTime<Utc>,
+    /// When it happened, as its publisher says; if that says nothing, when it
+    /// was stored.
+    pub happened: DateTime<Utc>,
 }
 
 impl fmt::Debug for Message {
@@ -48,6 +49,7 @@ impl fmt::Debug for Message {
             .field("subject", &self.subject)
             .field("payload_bytes", &self.payload.len())
             .field("time", &self.time)
+            .field("happened", &self.happened)
             .finish()
     }
 }
@@ -61,26 +63,81 @@ impl Message {
     }
 }
 
+/// What a reader hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// An event.
+    Message(Message),
+    /// All that the streams held for the subjects, when reading began or went
+    /// on, has been handed over. What comes from now on comes at once.
+    CaughtUp,
+    /// NATS is away. What is published is not heard, until it is caught up.
+    CutOff,
+    /// Something may have been published that the streams no longer hold, and
+    /// that will never be heard.
+    Missed,
+}
+
 /// The events of some subjects, in the order of each subject. It never ends
 /// by itself, and resumes after NATS was away where it stopped.
 #[derive(Debug)]
 pub struct Subscription {
-    messages: mpsc::Receiver<Message>,
+    notes: mpsc::Receiver<Note>,
+    /// By reader, whether it has caught up.
+    caught_up: Vec<bool>,
     _readers: JoinSet<()>,
 }
 
+/// The events alone.
 impl Stream for Subscription {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.messages.poll_recv(cx)
+        loop {
+            match ready!(self.poll_hear(cx)) {
+                Some(Heard::Message(message)) => return Poll::Ready(Some(message)),
+                Some(_) => {}
+                None => return Poll::Ready(None),
+            }
+        }
     }
 }
 
 impl Subscription {
     /// The next event; `None` never comes while NATS may.
     pub async fn next(&mut self) -> Option<Message> {
-        self.messages.recv().await
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// The next event, or news of the reading itself. They come in order:
+    /// whoever has done what each event says knows at [`Heard::CaughtUp`] that
+    /// nothing is left to be done. `None` never comes while NATS may.
+    pub async fn hear(&mut self) -> Option<Heard> {
+        std::future::poll_fn(|cx| self.poll_hear(cx)).await
+    }
+
+    /// Whether [`Heard::CaughtUp`] was the last news of the reading.
+    pub fn is_caught_up(&self) -> bool {
+        !self.caught_up.is_empty() && self.caught_up.iter().all(|caught_up| *caught_up)
+    }
+
+    fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<Option<Heard>> {
+        loop {
+            let Some(Note { reader, news }) = ready!(self.notes.poll_recv(cx)) else {
+                return Poll::Ready(None);
+            };
+            let before = self.is_caught_up();
+            match news {
+                News::Message(message) => return Poll::Ready(Some(Heard::Message(message))),
+                News::Missed => return Poll::Ready(Some(Heard::Missed)),
+                News::CaughtUp(caught_up) => self.caught_up[reader] = caught_up,
+            }
+            match (before, self.is_caught_up()) {
+                (false, true) => return Poll::Ready(Some(Heard::CaughtUp)),
+                (true, false) => return Poll::Ready(Some(Heard::CutOff)),
+                _ => {} // the others are not as far
+            }
+        }
     }
 }
 
@@ -89,112 +146,19 @@ impl Subscription {
 /// A subject that no stream of `proto::events` keeps is logged and left out.
 #[must_use]
 pub fn subscribe(nats: &Nats, subjects: &[&str], from: DateTime<Utc>) -> Subscription {
-    let (sender, messages) = mpsc::channel(BUFFER);
+    let (sender, notes) = mpsc::channel(BUFFER);
     let mut readers = JoinSet::new();
     for subject in subjects {
         let Some(stream) = stream_of(subject) else {
             tracing::error!(subject, "no stream keeps this subject");
             continue;
         };
-        let reader = Reader {
-            nats: nats.clone(),
-            stream: stream.name,
-            subject: (*subject).to_owned(),
-            from,
-            last: None,
-            sender: sender.clone(),
-        };
+        let reader = Reader::new(readers.len(), nats, stream, subject, from, sender.clone());
         readers.spawn(reader.run());
     }
     Subscription {
-        messages,
+        notes,
+        caught_up: vec![false; readers.len()],
         _readers: readers,
-    }
-}
-
-/// Reads one subject.
-struct Reader {
-    nats: Nats,
-    stream: &'static str,
-    subject: String,
-    from: DateTime<Utc>,
-    /// The stream sequence of the last event handed on.
-    last: Option<u64>,
-    sender: mpsc::Sender<Message>,
-}
-
-/// The subscription was dropped.
-struct Gone;
-
-impl Reader {
-    async fn run(mut self) {
-        let mut failures = 0;
-        loop {
-            let before = self.last;
-            match self.read().await {
-                Ok(Gone) => return,
-                Err(error) => {
-                    failures = if self.last == before { failures + 1 } else { 1 };
-                    tracing::warn!(%error, subject = self.subject, failures, "reading again");
-                    tokio::time::sleep(AFTER_ERROR.delay(failures)).await;
-                }
-            }
-        }
-    }
-
-    /// Reads until something fails.
-    async fn read(&mut self) -> Result<Gone, async_nats::Error> {
-        self.nats.ready().await;
-        let mut connections = self.nats.connections();
-        let deliver_policy = self.start().await?;
-        let consumer = self
-            .nats
-            .jetstream()
-            .create_consumer_on_stream(
-                pull::OrderedConfig {
-                    filter_subject: self.subject.clone(),
-                    deliver_policy,
-                    ..pull::OrderedConfig::default()
-                },
-                self.stream,
-            )
-            .await?;
-        let mut messages = consumer.messages().await?;
-        loop {
-            let message = tokio::select! {
-                biased;
-                message = messages.next() => message.ok_or("the consumer ended")??,
-                // What was asked for over the old connection never comes.
-                () = connections.another() => return Err("NATS was away".into()),
-            };
-            let info = message.info()?;
-            let (sequence, time) = (info.stream_sequence, published(&info));
-            let message = Message {
-                subject: message.subject.to_string(),
-                payload: message.payload.clone(),
-                time,
-            };
-            if self.sender.send(message).await.is_err() {
-                return Ok(Gone);
-            }
-            self.last = Some(sequence);
-            self.from = time;
-        }
-    }
-
-    async fn start(&mut self) -> Result<DeliverPolicy, async_nats::Error> {
-        if let Some(last) = self.last {
-            let stream = self.nats.jetstream().get_stream(self.stream).await?;
-            if stream.cached_info().state.last_sequence >= last {
-                return Ok(DeliverPolicy::ByStartSequence {
-                    start_sequence: last + 1,
-                });
-            }
-            // The stream is not the one we read before: by time, then.
-            self.last = None;
-        }
-        Ok(DeliverPolicy::ByStartTime {
-            start_time: headers::server_time(self.from)?,
-        })
     }
 }

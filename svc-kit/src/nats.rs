@@ -6,6 +6,7 @@
 pub(crate) mod headers;
 pub mod inspect;
 mod streams;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{backoff::Backoff, secret::Secret};
 
 pub use streams::{DEAD_LETTER_MAX_AGE, DUPLICATE_WINDOW, STREAM_MAX_AGE};
+pub use words::Listener;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,6 +100,7 @@ pub struct Nats {
     client: Client,
     jetstream: jetstream::Context,
     connections: watch::Receiver<u64>,
+    losses: watch::Receiver<u64>,
     streams_exist: watch::Receiver<bool>,
     _ensure_streams: Arc<AbortOnDropHandle<()>>,
 }
@@ -111,6 +114,7 @@ impl Nats {
     /// Only when the address makes no sense.
     pub async fn connect(config: &NatsConfig) -> anyhow::Result<Self> {
         let (connected, connections) = watch::channel(0_u64);
+        let (lost, losses) = watch::channel(0_u64);
         let servers = servers(&config.url)?;
         let client = credentials(&servers)
             .name(env!("CARGO_PKG_NAME"))
@@ -124,8 +128,10 @@ impl Nats {
             })
             .event_callback(move |event| {
                 log(&event);
-                if matches!(event, Event::Connected) {
-                    connected.send_modify(|count| *count += 1);
+                match event {
+                    Event::Connected => connected.send_modify(|count| *count += 1),
+                    Event::Disconnected => lost.send_modify(|count| *count += 1),
+                    _ => {}
                 }
                 std::future::ready(())
             })
@@ -147,6 +153,7 @@ impl Nats {
             client,
             jetstream,
             connections,
+            losses,
             streams_exist,
             _ensure_streams: Arc::new(AbortOnDropHandle::new(ensure)),
         };
@@ -174,11 +181,12 @@ impl Nats {
         }
     }
 
-    /// The connections that are made from now on.
+    /// The connections that are made, or lost, from now on.
     pub(crate) fn connections(&self) -> Connections {
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
-        Connections(connections)
+        let (mut made, mut lost) = (self.connections.clone(), self.losses.clone());
+        made.mark_unchanged();
+        lost.mark_unchanged();
+        Connections { made, lost }
     }
 
     /// Sends what is still in the client's buffer, unless NATS is away.
@@ -194,16 +202,31 @@ impl Nats {
     }
 }
 
-/// Tells of new connections.
-pub(crate) struct Connections(watch::Receiver<u64>);
+/// Tells of connections.
+pub(crate) struct Connections {
+    made: watch::Receiver<u64>,
+    lost: watch::Receiver<u64>,
+}
 
 impl Connections {
     /// Returns when NATS is there again after it was away.
     pub(crate) async fn another(&mut self) {
-        if self.0.changed().await.is_err() {
-            // The client is gone; there will be no other.
-            std::future::pending::<()>().await;
+        happens(&mut self.made).await;
+    }
+
+    /// Returns when the connection of now is over.
+    pub(crate) async fn over(&mut self) {
+        tokio::select! {
+            () = happens(&mut self.lost) => {}
+            () = happens(&mut self.made) => {}
         }
+    }
+}
+
+async fn happens(count: &mut watch::Receiver<u64>) {
+    if count.changed().await.is_err() {
+        // The client is gone; there will be no other.
+        std::future::pending::<()>().await;
     }
 }
 

@@ -24,11 +24,12 @@ use crate::{
     store::{orders, reviews},
 };
 
-/// How many orders share a transaction, how many transactions there are at
-/// once, and how many orders may wait for one.
+/// How many orders share a statement, how many statements there are at once (so
+/// that some work while others wait for the disk), and how many orders may wait
+/// for one.
 const LIMITS: BatchLimits = BatchLimits {
     batch: 128,
-    at_once: 2,
+    at_once: 4,
     waiting: 4096,
 };
 

@@ -31,6 +31,16 @@ const TIMED_OUT: f64 = 0.02;
 const CANCELLED: f64 = 0.04;
 /// Orders that are asked for again though they were answered.
 const REPEATED: f64 = 0.05;
+/// Orders that staff ship while the load runs; the others stay confirmed.
+const SHIPPED: f64 = 0.15;
+/// Shipped orders of which something comes back.
+const COME_BACK: f64 = 0.6;
+/// Returns of a whole order; of the others one piece of each line comes back.
+const WHOLE: f64 = 0.4;
+/// Returns that go on sale again.
+const RESTOCKED: f64 = 0.7;
+/// Returns that are asked for again though they were answered.
+const RETURN_REPEATED: f64 = 0.25;
 /// Orders of the hot product, where there is one.
 const HOT: f64 = 0.2;
 
@@ -70,6 +80,21 @@ pub struct Wish {
     /// Called off so long after the answer.
     pub cancelled_after: Option<Duration>,
     /// Asked for again after the answer.
+    pub repeated: bool,
+    /// Shipped as soon as it is confirmed.
+    pub shipped: bool,
+    /// What comes back of it when it is shipped.
+    pub comeback: Option<Comeback>,
+}
+
+/// What comes back of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comeback {
+    /// All of it; otherwise one piece of each line.
+    pub whole: bool,
+    /// It goes on sale again.
+    pub restocked: bool,
+    /// The return is asked for again after its answer.
     pub repeated: bool,
 }
 
@@ -126,6 +151,7 @@ fn wish(draw: &mut StdRng, options: &Options, products: &[Product]) -> Wish {
         share if share < DECLINED + TIMED_OUT => "tok_timeout",
         _ => "tok_ok",
     };
+    let shipped = draw.random_bool(SHIPPED);
     Wish {
         customer: draw.random_range(0..options.customers.max(1)),
         lines,
@@ -135,6 +161,16 @@ fn wish(draw: &mut StdRng, options: &Options, products: &[Product]) -> Wish {
             .random_bool(CANCELLED)
             .then(|| MAX_REGRET.mul_f64(draw.random_range(0.0..1.0))),
         repeated: draw.random_bool(REPEATED),
+        shipped,
+        comeback: (shipped && draw.random_bool(COME_BACK)).then(|| comeback(draw)),
+    }
+}
+
+fn comeback(draw: &mut StdRng) -> Comeback {
+    Comeback {
+        whole: draw.random_bool(WHOLE),
+        restocked: draw.random_bool(RESTOCKED),
+        repeated: draw.random_bool(RETURN_REPEATED),
     }
 }
 
@@ -227,6 +263,23 @@ mod tests {
         assert!(orders.iter().any(|wish| wish.repeated));
         assert!(orders.iter().any(|wish| wish.cancelled_after.is_some()));
         assert!(orders.iter().any(|wish| wish.lines == [(0, 1)]));
+        assert!(
+            orders
+                .iter()
+                .any(|wish| wish.shipped && wish.comeback.is_none())
+        );
         assert!(orders.iter().all(|wish| !wish.lines.is_empty()));
+        let comebacks: Vec<&Comeback> = orders
+            .iter()
+            .filter_map(|wish| wish.comeback.as_ref())
+            .collect();
+        for is in [
+            |comeback: &Comeback| comeback.whole,
+            |comeback: &Comeback| comeback.restocked,
+            |comeback: &Comeback| comeback.repeated,
+        ] {
+            assert!(comebacks.iter().any(|comeback| is(comeback)));
+            assert!(comebacks.iter().any(|comeback| !is(comeback)));
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -13,11 +14,12 @@ use svc_kit::clock::Clock;
 
 use super::arrivals::{Action, Arrival, cart_at};
 use super::customers::{self, Customer};
-use super::record::{Asked, Product};
+use super::login::Login;
+use super::record::{Asked, AskedReturn, Product};
 use super::tally::Tally;
 use super::visit;
 use super::{Options, Shop};
-use crate::wire::{self, PROTOCOLS, Wire};
+use crate::wire::{self, PROTOCOLS, Protocol, Wire};
 
 /// Those who are in at once, at most.
 pub(super) const MAX_IN_FLIGHT: usize = 4_000;
@@ -29,13 +31,15 @@ pub(super) struct Floor {
     pub(super) products: Vec<Product>,
     pub(super) customers: Vec<Arc<Customer>>,
     pub(super) lookers: Vec<Wire>,
+    pub(super) staff: Login,
     pub(super) tally: Tally,
     pub(super) clock: Clock,
     asked: Mutex<Vec<Asked>>,
+    returns: Mutex<Vec<AskedReturn>>,
 }
 
 impl Floor {
-    /// Registers the customers.
+    /// Registers the customers, and lets staff log in.
     pub(super) async fn open(shop: &Shop, options: &Options) -> anyhow::Result<Self> {
         let (url, ca_pem) = (shop.stack.edge_url(), shop.stack.ca_pem()?);
         // Both protocols, one after the other.
@@ -44,13 +48,21 @@ impl Floor {
                 .map(|n| wire::connect(PROTOCOLS[n % PROTOCOLS.len()], &url, &ca_pem))
                 .collect()
         };
+        let staff = shop.stack.staff();
+        let staff = Login::with_password(
+            wire::connect(Protocol::Grpc, &url, &ca_pem)?,
+            staff.email.clone(),
+            staff.password.clone(),
+        );
         Ok(Self {
             products: shop.products.clone(),
             customers: customers::register(wires(options.customers.max(1))?).await?,
             lookers: wires(LOOKERS)?,
+            staff: staff.await.context("staff cannot log in")?,
             tally: Tally::default(),
             clock: Clock::system(),
             asked: Mutex::default(),
+            returns: Mutex::default(),
         })
     }
 
@@ -62,9 +74,22 @@ impl Floor {
             .push(asked);
     }
 
+    /// Notes how a return ended.
+    pub(super) fn note_return(&self, asked: AskedReturn) {
+        self.returns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(asked);
+    }
+
     /// What was asked for.
     pub(super) fn take_asked(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was taken back.
+    pub(super) fn take_returns(&self) -> Vec<AskedReturn> {
+        std::mem::take(&mut *self.returns.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the load knows by itself: what it put on sale, what it asked for, and
 //! how each request ended. Nothing in here was read from the shop's tables.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use uuid::Uuid;
@@ -12,6 +13,8 @@ pub struct Record {
     pub products: Vec<Product>,
     /// What it asked for.
     pub asked: Vec<Asked>,
+    /// What it took back, or tried to.
+    pub returns: Vec<AskedReturn>,
 }
 
 /// A product on sale.
@@ -64,6 +67,40 @@ pub enum End {
         /// What was heard last.
         last: String,
     },
+}
+
+/// One return, under one request id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedReturn {
+    /// The request id.
+    pub request_id: Uuid,
+    /// Of which order.
+    pub order_id: Uuid,
+    /// Pieces by product.
+    pub pieces: BTreeMap<Uuid, i64>,
+    /// They go on sale again.
+    pub restocked: bool,
+    /// What it was answered with, a repeat included; none: nobody knows.
+    pub answers: Vec<ReturnAnswer>,
+}
+
+/// What a return was answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnAnswer {
+    /// Which return it is.
+    pub return_id: Uuid,
+    /// What goes back for it, in minor units.
+    pub refund_minor: i64,
+}
+
+impl End {
+    /// The order, when there was an answer.
+    pub fn order_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Answered { order_id, .. } => Some(*order_id),
+            Self::Refused { .. } | Self::Unknown { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for End {

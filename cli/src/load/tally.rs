@@ -12,7 +12,7 @@ const LONGEST_US: u64 = 10 * 60 * 1_000_000;
 /// Significant digits of what is measured.
 const DIGITS: u8 = 3;
 
-/// A step of a customer.
+/// A step of a customer, or of staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// The newest products.
@@ -27,6 +27,10 @@ pub enum Step {
     Place,
     /// An order called off.
     Cancel,
+    /// An order to the carrier, by staff.
+    Ship,
+    /// Some of an order taken back, by staff.
+    Return,
 }
 
 impl Step {
@@ -38,6 +42,8 @@ impl Step {
             Self::Cart => "cart",
             Self::Place => "place",
             Self::Cancel => "cancel",
+            Self::Ship => "ship",
+            Self::Return => "return",
         }
     }
 }

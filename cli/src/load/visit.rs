@@ -22,6 +22,7 @@ use super::calls::{Says, TRIES, pause, reason, within};
 use super::customers::Customer;
 use super::floor::Floor;
 use super::record::{Asked, End, Product};
+use super::shipping;
 use super::tally::Step;
 use crate::wire::Wire;
 
@@ -109,7 +110,11 @@ async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Insta
             cancel(floor, customer, order_id, after).await;
         }
     }
+    let order_id = asked.end.order_id();
     floor.note(asked);
+    if let Some(order_id) = order_id.filter(|_| wish.shipped) {
+        shipping::ship(floor, customer, order_id, wish.comeback.as_ref()).await;
+    }
 }
 
 /// Puts what is wanted into the cart; false when that did not work.
@@ -120,8 +125,8 @@ async fn fill_cart(floor: &Floor, customer: &Arc<Customer>, wish: &Wish, planned
             quantity: *quantity,
             expected_version: 0,
         };
-        let request = customer.sign(item, &floor.clock).await;
-        let mut orders = OrderServiceClient::new(customer.wire.clone());
+        let request = customer.login.sign(item, &floor.clock).await;
+        let mut orders = OrderServiceClient::new(customer.login.wire.clone());
         let set = within(orders.set_cart_item(request)).await;
         floor.tally.step(Step::Cart, planned.elapsed(), set.is_ok());
         if set.is_err() {
@@ -161,9 +166,9 @@ async fn place(floor: &Floor, customer: &Arc<Customer>, request: &PlaceOrderRequ
     let mut tries = 0;
     loop {
         tries += 1;
-        let expires = customer.expires();
-        let signed = customer.sign(request.clone(), &floor.clock).await;
-        let mut orders = OrderServiceClient::new(customer.wire.clone());
+        let expires = customer.login.expires();
+        let signed = customer.login.sign(request.clone(), &floor.clock).await;
+        let mut orders = OrderServiceClient::new(customer.login.wire.clone());
         let status = match within(orders.place_order(signed)).await {
             Ok(order) => match answered(&order) {
                 Some(end) => return end,
@@ -176,7 +181,7 @@ async fn place(floor: &Floor, customer: &Arc<Customer>, request: &PlaceOrderRequ
             Says::NotNow => {}
             Says::LogIn => {
                 // When this fails too, the next try says so.
-                let _tried = customer.renew(expires).await;
+                let _tried = customer.login.renew(expires).await;
             }
             Says::Nothing => doubtful = true,
         }
@@ -208,34 +213,21 @@ fn answered(order: &Order) -> Option<End> {
     })
 }
 
-async fn cancel(floor: &Floor, customer: &Arc<Customer>, order_id: Uuid, after: Duration) {
+async fn cancel(floor: &Floor, customer: &Customer, order_id: Uuid, after: Duration) {
     sleep(after).await;
     let planned = Instant::now();
-    let mut tries = 0;
-    let good = loop {
-        tries += 1;
-        let expires = customer.expires();
-        let message = CancelOrderRequest {
-            id: order_id.to_string(),
-        };
-        let request = customer.sign(message, &floor.clock).await;
-        let mut orders = OrderServiceClient::new(customer.wire.clone());
-        let Err(status) = within(orders.cancel_order(request)).await else {
-            break true;
-        };
-        match Says::of(&status) {
-            Says::No => break false,
-            Says::LogIn => {
-                let _tried = customer.renew(expires).await;
-            }
-            Says::NotNow | Says::Nothing => {}
-        }
-        if tries == TRIES {
-            break false;
-        }
-        pause(tries).await;
+    let request = CancelOrderRequest {
+        id: order_id.to_string(),
     };
-    floor.tally.step(Step::Cancel, planned.elapsed(), good);
+    let cancelled = customer
+        .login
+        .insist(&floor.clock, &request, |mut orders, request| async move {
+            orders.cancel_order(request).await
+        })
+        .await;
+    floor
+        .tally
+        .step(Step::Cancel, planned.elapsed(), cancelled.is_ok());
 }
 
 fn product(floor: &Floor, at: usize) -> &Product {

@@ -58,7 +58,9 @@ async fn the_judge_is_content_with_what_is_right_and_names_what_was_planted() {
         .unwrap();
     assert!(report.holds(), "{report}");
     assert!(report.requests.answered > 20, "{report}");
-    for step in ["list", "get", "search", "cart", "place", "confirm"] {
+    for step in [
+        "list", "get", "search", "cart", "place", "confirm", "ship", "return",
+    ] {
         let count = report.steps.iter().find(|count| count.step == step);
         assert!(
             count.is_some_and(|count| count.count > 0),
@@ -115,6 +117,30 @@ async fn the_judge_is_content_with_what_is_right_and_names_what_was_planted() {
     )
     .await;
     judged.names("stock-on-hand", grown).await;
+
+    let unpaid = id(
+        &order,
+        "UPDATE orders SET refunded_minor = refunded_minor - 1, refunded = false WHERE id =
+         (SELECT order_id FROM order_returns ORDER BY id LIMIT 1) RETURNING id",
+    )
+    .await;
+    judged.names("return-refunds", unpaid).await;
+
+    let unasked = id(
+        &order,
+        "UPDATE order_returns SET request_id = gen_random_uuid() WHERE id =
+         (SELECT id FROM order_returns ORDER BY id LIMIT 1) RETURNING id",
+    )
+    .await;
+    judged.names("returned", unasked).await;
+
+    let stray = id(
+        &catalog,
+        "INSERT INTO stock_returns (return_id, order_id, create_time)
+         VALUES (gen_random_uuid(), gen_random_uuid(), now()) RETURNING return_id",
+    )
+    .await;
+    judged.names("restocked", stray).await;
 
     let unclaimed = id(
         &catalog,

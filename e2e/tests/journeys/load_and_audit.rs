@@ -25,8 +25,11 @@ fn the_books_balance_after_every_service_and_the_edge_were_killed_under_load() {
         assert!(report.holds(), "{report}");
         assert_eq!(report.faults.len(), 6, "{report}");
         // A run that sold nothing would prove nothing.
-        let sold = report.orders.get("confirmed").copied().unwrap_or(0);
-        assert!(sold > 100, "{report}");
+        let sold = ["confirmed", "shipped"].map(|status| report.orders.get(status).unwrap_or(&0));
+        assert!(sold.into_iter().sum::<u64>() > 100, "{report}");
+        // As would a run of which nothing came back.
+        let returned = report.finding("returned").unwrap().looked_at;
+        assert!(returned >= 5, "{report}");
         assert!(report.requests.answered > 150, "{report}");
         assert_eq!(report.shed, 0, "{report}");
     });

@@ -1,7 +1,10 @@
 //! A kept answer: its message, framed once for gRPC and gRPC-web, and how long
 //! it is good.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
@@ -66,8 +69,10 @@ pub struct Entry {
     pub(super) epoch: Epoch,
     pub(super) slots: Box<[Slot]>,
     pub(super) stored_ms: i64,
-    pub(super) fresh_until_ms: i64,
+    fresh_until_ms: i64,
     lifetime: Lifetime,
+    /// How often its question was answered from the cache.
+    hits: AtomicU64,
 }
 
 impl Entry {
@@ -92,7 +97,25 @@ impl Entry {
             stored_ms: now_ms,
             fresh_until_ms: now_ms.saturating_add(millis(lifetime.ttl)),
             lifetime,
+            hits: AtomicU64::new(0),
         }
+    }
+
+    /// Goes on counting where its forerunner was.
+    #[must_use]
+    pub(super) fn after(self, earlier: &Self) -> Self {
+        self.hits.store(earlier.hits(), Relaxed);
+        self
+    }
+
+    /// It was served.
+    pub(super) fn hit(&self) {
+        self.hits.fetch_add(1, Relaxed);
+    }
+
+    /// How often its question was answered from the cache.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Relaxed)
     }
 
     /// The body of an answer in gRPC; trailers follow it.
@@ -110,9 +133,9 @@ impl Entry {
         self.lifetime
     }
 
-    /// What it is good for.
-    pub fn age(&self, now_ms: i64) -> Age {
-        let over = now_ms.saturating_sub(self.fresh_until_ms);
+    /// What it is good for. A soft purge may have ended its freshness.
+    pub fn age(&self, now_ms: i64, softened_ms: Option<i64>) -> Age {
+        let over = now_ms.saturating_sub(self.fresh_until_ms(softened_ms));
         if over < 0 {
             Age::Fresh
         } else if over < millis(self.lifetime.stale_while_revalidate) {
@@ -122,6 +145,11 @@ impl Entry {
         } else {
             Age::Dead
         }
+    }
+
+    /// When its freshness ends.
+    pub fn fresh_until_ms(&self, softened_ms: Option<i64>) -> i64 {
+        softened_ms.map_or(self.fresh_until_ms, |at| at.min(self.fresh_until_ms))
     }
 
     /// Its bytes in memory, roughly, without its key's.

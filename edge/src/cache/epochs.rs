@@ -1,5 +1,6 @@
 //! When each tag was purged last. A purge writes one number; an entry compares
-//! its own with those of its tags. Tags share slots by hash, so that memory is
+//! its own with those of its tags. After a hard purge it is void, after a soft
+//! one it is stale. Tags share slots by hash, so that memory is
 //! fixed: two tags in one slot only mean a purge too many.
 
 use std::{
@@ -36,25 +37,50 @@ pub struct Epochs {
     last: AtomicU64,
     /// What is older is void, whatever its tags.
     floor: AtomicU64,
-    purges: Box<[Purge]>,
+    /// The last soft purge of any tag: what is younger need not look further.
+    last_soft: AtomicU64,
+    purges: Box<[Purges]>,
 }
 
+/// The purges of a slot.
+#[derive(Debug)]
+struct Purges {
+    hard: Purge,
+    soft: Purge,
+}
+
+/// The last purge of its kind.
 #[derive(Debug)]
 struct Purge {
     epoch: AtomicU64,
     at_ms: AtomicI64,
 }
 
+impl Purge {
+    fn never() -> Self {
+        Self {
+            epoch: AtomicU64::new(0),
+            at_ms: AtomicI64::new(NEVER),
+        }
+    }
+
+    fn note(&self, epoch: u64, at_ms: i64) {
+        self.at_ms.fetch_max(at_ms, SeqCst); // first: whoever sees the epoch sees the time
+        self.epoch.fetch_max(epoch, SeqCst);
+    }
+}
+
 impl Epochs {
     /// No purge yet.
     pub fn new() -> Self {
-        let never = || Purge {
-            epoch: AtomicU64::new(0),
-            at_ms: AtomicI64::new(NEVER),
+        let never = || Purges {
+            hard: Purge::never(),
+            soft: Purge::never(),
         };
         Self {
             last: AtomicU64::new(0),
             floor: AtomicU64::new(0),
+            last_soft: AtomicU64::new(0),
             purges: std::iter::repeat_with(never).take(SLOTS as usize).collect(),
         }
     }
@@ -69,14 +95,40 @@ impl Epochs {
         epoch.0 >= self.floor.load(SeqCst)
             && slots
                 .iter()
-                .all(|slot| self.at(*slot).epoch.load(SeqCst) <= epoch.0)
+                .all(|slot| self.at(*slot).hard.epoch.load(SeqCst) <= epoch.0)
+    }
+
+    /// Since when what was asked for at `epoch` counts as stale, because of a
+    /// soft purge of one of these slots.
+    pub fn softened_ms(&self, epoch: Epoch, slots: &[Slot]) -> Option<i64> {
+        if self.last_soft.load(SeqCst) <= epoch.0 {
+            return None;
+        }
+        slots
+            .iter()
+            .map(|slot| &self.at(*slot).soft)
+            .filter(|purge| purge.epoch.load(SeqCst) > epoch.0)
+            .map(|purge| purge.at_ms.load(SeqCst))
+            .min()
+    }
+
+    /// Whether nothing of these slots was purged after `epoch`, not even
+    /// softly.
+    pub fn is_current(&self, epoch: Epoch, slots: &[Slot]) -> bool {
+        self.is_valid(epoch, slots) && self.softened_ms(epoch, slots).is_none()
     }
 
     /// Makes void what was fetched before now and is in this slot.
     pub fn purge(&self, slot: Slot, at_ms: i64) {
         let epoch = self.last.fetch_add(1, SeqCst) + 1;
-        self.at(slot).epoch.fetch_max(epoch, SeqCst);
-        self.at(slot).at_ms.fetch_max(at_ms, SeqCst);
+        self.at(slot).hard.note(epoch, at_ms);
+    }
+
+    /// Makes stale what was fetched before now and is in this slot.
+    pub fn purge_soft(&self, slot: Slot, at_ms: i64) {
+        let epoch = self.last.fetch_add(1, SeqCst) + 1;
+        self.at(slot).soft.note(epoch, at_ms);
+        self.last_soft.fetch_max(epoch, SeqCst);
     }
 
     /// Makes void all that was fetched before now.
@@ -89,12 +141,13 @@ impl Epochs {
     pub fn last_purge_ms(&self, slots: &[Slot]) -> Option<i64> {
         slots
             .iter()
-            .map(|slot| self.at(*slot).at_ms.load(SeqCst))
+            .flat_map(|slot| [&self.at(*slot).hard, &self.at(*slot).soft])
+            .map(|purge| purge.at_ms.load(SeqCst))
             .max()
             .filter(|at| *at != NEVER)
     }
 
-    fn at(&self, slot: Slot) -> &Purge {
+    fn at(&self, slot: Slot) -> &Purges {
         &self.purges[slot.0 as usize] // a slot is made below SLOTS
     }
 }

@@ -1,67 +1,85 @@
-//! Fetches under way: many who ask the same at once wait for one fetch.
+//! Fetches under way: many who ask the same at once wait for one fetch. `K` is
+//! a question, `O` is what a fetch brings.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::watch;
 
-use super::{
-    entry::Entry,
-    epochs::{Epoch, Epochs, Slot},
-    key::Key,
-};
-use crate::{origin::Reply, refusal::Refusal};
-
-/// What a fetch brought.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// An answer; whether it was kept.
-    Answer(Arc<Entry>, bool),
-    /// The service's own error.
-    Error(Reply),
-    /// No answer.
-    Failed(Refusal),
-}
+use super::epochs::{Epoch, Epochs, Slot};
 
 /// All fetches under way.
-#[derive(Debug, Clone, Default)]
-pub struct Flights(Arc<Mutex<Flying>>);
+#[derive(Debug)]
+pub struct Flights<K, O>(Arc<Mutex<Flying<K, O>>>);
 
-#[derive(Debug, Default)]
-struct Flying {
-    flights: HashMap<Key, Flight>,
+impl<K, O> Clone for Flights<K, O> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, O> Default for Flights<K, O> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Flying {
+            flights: HashMap::new(),
+            next_id: 0,
+        })))
+    }
+}
+
+#[derive(Debug)]
+struct Flying<K, O> {
+    flights: HashMap<K, Flight<O>>,
     next_id: u64,
 }
 
 #[derive(Debug)]
-struct Flight {
+struct Flight<O> {
     id: u64,
     epoch: Epoch,
     slots: Box<[Slot]>,
-    landed: watch::Receiver<Option<Outcome>>,
+    landed: watch::Receiver<Option<O>>,
 }
 
 /// A place in a fetch.
 #[derive(Debug)]
-pub enum Seat {
+pub enum Seat<K: Hash + Eq, O> {
     /// Fetch, then land; whoever waits hears of it.
-    Pilot(Landing, Waiter),
+    Pilot(Landing<K, O>, Waiter<O>),
     /// Somebody else fetches.
-    Passenger(Waiter),
+    Passenger(Waiter<O>),
 }
 
-impl Flights {
+impl<K: Hash + Eq + Clone, O: Clone> Flights<K, O> {
     /// Joins a fetch, or begins one when there is none or a tag was purged
     /// since it began.
-    pub fn board(&self, key: &Key, slots: &[Slot], epochs: &Epochs) -> Seat {
+    pub fn board(&self, key: &K, slots: &[Slot], epochs: &Epochs) -> Seat<K, O> {
         let mut flying = self.lock();
         if let Some(flight) = flying.flights.get(key)
-            && epochs.is_valid(flight.epoch, &flight.slots)
+            && epochs.is_current(flight.epoch, &flight.slots)
         {
             return Seat::Passenger(Waiter(flight.landed.clone()));
         }
+        let (landing, waiter) = self.take_off(&mut flying, key, slots, epochs);
+        Seat::Pilot(landing, waiter)
+    }
+
+    /// Begins a fetch, whoever else fetches: the answer must not be older than
+    /// the question. Others may join it.
+    pub fn begin(&self, key: &K, slots: &[Slot], epochs: &Epochs) -> (Landing<K, O>, Waiter<O>) {
+        self.take_off(&mut self.lock(), key, slots, epochs)
+    }
+
+    fn take_off(
+        &self,
+        flying: &mut Flying<K, O>,
+        key: &K,
+        slots: &[Slot],
+        epochs: &Epochs,
+    ) -> (Landing<K, O>, Waiter<O>) {
         let (land, landed) = watch::channel(None);
         let id = flying.next_id;
         flying.next_id += 1;
@@ -82,44 +100,52 @@ impl Flights {
             epoch,
             land,
         };
-        Seat::Pilot(landing, Waiter(landed))
+        (landing, Waiter(landed))
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Flying> {
+impl<K, O> Flights<K, O> {
+    fn lock(&self) -> MutexGuard<'_, Flying<K, O>> {
         // Each change is one insert or remove: nothing is left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The duty to end a fetch. Dropped without an outcome, it leaves the waiting
-/// with a failure.
+/// with none.
 #[derive(Debug)]
-pub struct Landing {
-    flights: Flights,
-    key: Key,
+pub struct Landing<K: Hash + Eq, O> {
+    flights: Flights<K, O>,
+    key: K,
     id: u64,
     epoch: Epoch,
-    land: watch::Sender<Option<Outcome>>,
+    land: watch::Sender<Option<O>>,
 }
 
-impl Landing {
+impl<K: Hash + Eq, O> Landing<K, O> {
     /// When the fetch began, in the order of purges.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
     /// The question.
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> &K {
         &self.key
     }
 
-    /// Tells everybody who waits.
-    pub fn land(self, outcome: Outcome) {
+    /// Tells everybody who waits. Until the landing is dropped, those who come
+    /// later join this fetch.
+    pub fn announce(&self, outcome: O) {
         self.land.send_replace(Some(outcome));
+    }
+
+    /// Tells everybody who waits, and ends the fetch.
+    pub fn land(self, outcome: O) {
+        self.announce(outcome);
     }
 }
 
-impl Drop for Landing {
+impl<K: Hash + Eq, O> Drop for Landing<K, O> {
     fn drop(&mut self) {
         let mut flying = self.flights.lock();
         let ours = flying.flights.get(&self.key).map(|flight| flight.id) == Some(self.id);
@@ -131,16 +157,15 @@ impl Drop for Landing {
 
 /// Somebody who waits for a fetch.
 #[derive(Debug)]
-pub struct Waiter(watch::Receiver<Option<Outcome>>);
+pub struct Waiter<O>(watch::Receiver<Option<O>>);
 
-impl Waiter {
-    /// What the fetch brought.
-    pub async fn outcome(mut self) -> Outcome {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome
-                .clone()
-                .unwrap_or(Outcome::Failed(Refusal::Internal)),
-            Err(_) => Outcome::Failed(Refusal::Internal),
-        }
+impl<O: Clone> Waiter<O> {
+    /// What the fetch brought; `None` when it died.
+    pub async fn outcome(mut self) -> Option<O> {
+        self.0
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|outcome| outcome.clone())
     }
 }

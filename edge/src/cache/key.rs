@@ -38,6 +38,22 @@ impl Key {
         Ok((key, message))
     }
 
+    /// The method.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// A request as it came, undecoded. What was kept lies under canonical
+    /// bytes, so whatever is found by these is found by right; what is not
+    /// found may still be there, spelled differently: look again by
+    /// [`Key::of`].
+    pub fn as_it_came(policy: &'static MethodPolicy, bytes: &Bytes) -> Self {
+        Self {
+            path: &policy.path,
+            message: bytes.clone(),
+        }
+    }
+
     /// The message as it is sent to the service.
     pub fn message(&self) -> &Bytes {
         &self.message
@@ -80,4 +96,62 @@ pub fn is_canonical(message: &MessageDescriptor) -> bool {
         })
     }
     visit(message, &mut Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proto::{policy::METHODS, souk::catalog::v1::SearchProductsRequest};
+
+    use super::*;
+
+    fn policy() -> &'static MethodPolicy {
+        &METHODS["/souk.catalog.v1.CatalogService/SearchProducts"]
+    }
+
+    /// A field that no contract has: its number is far out.
+    fn unknown(payload: &[u8]) -> Vec<u8> {
+        let mut field = Vec::new();
+        prost::encoding::bytes::encode(19_999, &payload.to_vec(), &mut field);
+        field
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_question_in_one_form_or_none(
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            if let Ok((key, _)) = Key::of(policy(), &bytes.into()) {
+                let again = Key::of(policy(), key.message()).map(|(key, _)| key);
+                prop_assert_eq!(again, Ok(key));
+            }
+        }
+
+        #[test]
+        fn variants_of_a_question_are_one(
+            query in ".{0,20}",
+            page_size in 0..100_i32,
+            payload in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let message = SearchProductsRequest {
+                query: query.clone(),
+                page_size,
+                ..SearchProductsRequest::default()
+            };
+            let plain = message.encode_to_vec();
+            let (key, _) = Key::of(policy(), &plain.clone().into()).unwrap();
+            let first = SearchProductsRequest { query, ..SearchProductsRequest::default() };
+            let second = SearchProductsRequest { page_size, ..SearchProductsRequest::default() };
+            let (first, second) = (first.encode_to_vec(), second.encode_to_vec());
+            for variant in [
+                [&unknown(&payload)[..], &plain].concat(),
+                [&plain[..], &unknown(&payload)].concat(),
+                [&second[..], &first].concat(),
+                [&first[..], &first, &second, &second].concat(),
+            ] {
+                let (other, _) = Key::of(policy(), &variant.into()).unwrap();
+                prop_assert_eq!(&other, &key);
+            }
+        }
+    }
 }

@@ -1,41 +1,83 @@
-//! Where entries lie: in memory, bounded in bytes. What is asked for often
-//! stays, whatever passes through once (W-TinyLFU).
+//! Where everything that is kept lies: in memory, bounded in bytes. What is
+//! asked for often stays, whatever passes through once (W-TinyLFU). Answers of
+//! gRPC methods and pages of plain HTTP share the room.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use moka::{Expiry, policy::EvictionPolicy, sync::Cache};
+use moka::{Expiry, ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::{entry::Entry, key::Key};
+use crate::http_cache::{page::Page, url::Url};
 
 /// A single entry may take this part of the store.
-const MAX_ENTRY_PART: u64 = 16;
+const MAX_ENTRY_PART: usize = 16;
 
-/// Entries by their questions.
+/// All that is kept, by its question.
 #[derive(Debug)]
 pub struct Store {
-    entries: Cache<Key, Arc<Entry>>,
-    max_entry_bytes: u64,
+    entries: Cache<Name, Kept>,
+    max_bytes: u64,
+}
+
+/// What something is kept under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Name {
+    Call(Key),
+    Page(Url),
+}
+
+impl Name {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Call(key) => key.weight(),
+            Self::Page(url) => url.weight(),
+        }
+    }
+}
+
+/// What is kept.
+#[derive(Debug, Clone)]
+enum Kept {
+    Answer(Arc<Entry>),
+    Page(Arc<Page>),
+}
+
+impl Kept {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Answer(entry) => entry.weight(),
+            Self::Page(page) => page.weight(),
+        }
+    }
+
+    /// How long there is a use for it.
+    fn end(&self) -> Duration {
+        match self {
+            Self::Answer(entry) => entry.lifetime().end(),
+            Self::Page(page) => page.end(),
+        }
+    }
 }
 
 /// An entry goes when there is no use for it any more.
 struct EndOfLife;
 
-impl Expiry<Key, Arc<Entry>> for EndOfLife {
-    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
-        Some(entry.lifetime().end())
+impl Expiry<Name, Kept> for EndOfLife {
+    fn expire_after_create(&self, _: &Name, kept: &Kept, _: Instant) -> Option<Duration> {
+        Some(kept.end())
     }
 
     fn expire_after_update(
         &self,
-        _: &Key,
-        entry: &Arc<Entry>,
+        _: &Name,
+        kept: &Kept,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(entry.lifetime().end())
+        Some(kept.end())
     }
 }
 
@@ -44,42 +86,92 @@ impl Store {
     pub fn new(max_bytes: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(max_bytes)
-            .weigher(|key: &Key, entry: &Arc<Entry>| {
-                u32::try_from(key.weight() + entry.weight()).unwrap_or(u32::MAX)
+            .weigher(|name: &Name, kept: &Kept| {
+                u32::try_from(name.weight() + kept.weight()).unwrap_or(u32::MAX)
             })
             .eviction_policy(EvictionPolicy::tiny_lfu())
             .expire_after(EndOfLife)
             .build();
-        Self {
-            entries,
-            max_entry_bytes: max_bytes / MAX_ENTRY_PART,
-        }
+        Self { entries, max_bytes }
     }
 
     /// The entry of a question.
     pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
-        self.entries.get(key)
+        match self.entries.get(&Name::Call(key.clone()))? {
+            Kept::Answer(entry) => Some(entry),
+            Kept::Page(_) => None,
+        }
     }
 
     /// Keeps an entry, unless it is too large. Says whether it was taken in;
     /// it may have to go again at once.
     pub fn put(&self, key: Key, entry: Arc<Entry>) -> bool {
-        let weight = (key.weight() + entry.weight()) as u64;
-        let fits = weight <= self.max_entry_bytes;
+        let (name, kept) = (Name::Call(key), Kept::Answer(entry));
+        let fits = self.fits(name.weight() + kept.weight());
         if fits {
-            self.entries.insert(key, entry);
+            self.entries.insert(name, kept);
         }
         fits
     }
 
     /// Drops the entry of a question.
     pub fn remove(&self, key: &Key) {
-        self.entries.invalidate(key);
+        self.entries.invalidate(&Name::Call(key.clone()));
+    }
+
+    /// The page of a URL.
+    pub fn page(&self, url: &Url) -> Option<Arc<Page>> {
+        match self.entries.get(&Name::Page(url.clone()))? {
+            Kept::Page(page) => Some(page),
+            Kept::Answer(_) => None,
+        }
+    }
+
+    /// Changes the page of a URL, one change at a time; `None` drops it. It
+    /// must fit.
+    pub fn change_page(&self, url: &Url, change: impl FnOnce(Option<&Page>) -> Option<Page>) {
+        self.entries
+            .entry(Name::Page(url.clone()))
+            .and_compute_with(|entry| {
+                let now = entry.map(moka::Entry::into_value);
+                let page = match &now {
+                    Some(Kept::Page(page)) => Some(&**page),
+                    Some(Kept::Answer(_)) | None => None,
+                };
+                match change(page) {
+                    Some(page) => Op::Put(Kept::Page(Arc::new(page))),
+                    None => Op::Remove,
+                }
+            });
+    }
+
+    /// What a single entry may take.
+    pub fn max_entry_bytes(&self) -> usize {
+        self.max_bytes() / MAX_ENTRY_PART
+    }
+
+    /// What all entries may take.
+    pub fn max_bytes(&self) -> usize {
+        usize::try_from(self.max_bytes).unwrap_or(usize::MAX)
+    }
+
+    fn fits(&self, weight: usize) -> bool {
+        weight <= self.max_entry_bytes()
     }
 
     /// Drops all.
     pub fn clear(&self) {
         self.entries.invalidate_all();
+    }
+
+    /// All answers of gRPC methods, in no order.
+    pub fn answers(&self) -> impl Iterator<Item = (Key, Arc<Entry>)> {
+        self.entries
+            .iter()
+            .filter_map(|(name, kept)| match (&*name, kept) {
+                (Name::Call(key), Kept::Answer(entry)) => Some((key.clone(), entry)),
+                _ => None,
+            })
     }
 
     /// Bytes and number of the entries, roughly.

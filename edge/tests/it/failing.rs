@@ -67,6 +67,41 @@ async fn a_service_that_is_away_is_unavailable_and_comes_back_by_itself() {
 }
 
 #[tokio::test]
+async fn a_kept_answer_outlives_its_service_for_as_long_as_it_may_and_not_longer() {
+    let edge = Harness::with_manual_clock(&[]).await;
+    let id = product_id();
+    let request = GetProductRequest { id: id.clone() };
+    let mut catalog = edge.catalog().await;
+    read(&mut catalog, &id).await;
+    edge.shop.crash();
+
+    // 600 s fresh, then stale for 3600 s more: see the contract.
+    let steps = [(599, "ttl=1"), (2, "ttl=-1"), (60, "ttl=-61")];
+    for (seconds, ttl) in steps {
+        edge.clock.advance(Duration::from_secs(seconds));
+        let (product, status) = read(&mut catalog, &id).await;
+        assert_eq!(
+            (product.id, status),
+            (id.clone(), format!("souk; hit; {ttl}"))
+        );
+    }
+    edge.clock.advance(Duration::from_secs(3600 - 62));
+    read(&mut catalog, &id).await;
+
+    edge.clock.advance(Duration::from_secs(1));
+    let refused = catalog.get_product(request.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "SERVICE_UNAVAILABLE");
+    let path = "/souk.catalog.v1.CatalogService/GetProduct";
+    for caller in [edge.web(), edge.web().into_text()] {
+        let answer = caller.call(path, &request).await;
+        assert_eq!((answer.status, answer.grpc_status), (200, Some(14)));
+        assert!(answer.messages.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn the_time_of_a_call_ends_it() {
     let edge = Harness::start().await;
     let mut catalog = edge.catalog().await;
@@ -91,6 +126,26 @@ async fn the_time_of_a_call_ends_it() {
         "the method's two seconds"
     );
     assert_eq!(edge.shop.calls("get_cart"), 0);
+}
+
+#[tokio::test]
+async fn the_time_of_a_call_ends_it_at_the_service_too() {
+    let edge = Harness::start().await;
+    let mut catalog = edge.catalog().await;
+    let ids = vec!["never".to_owned()];
+    let mut call = Request::new(BatchGetProductsRequest { ids });
+    // The caller watches the time, too, and may be the first to say so.
+    call.metadata_mut()
+        .insert("grpc-timeout", "300m".parse().unwrap());
+    let refused = catalog.batch_get_products(call).await.unwrap_err();
+    assert!(matches!(
+        refused.code(),
+        Code::DeadlineExceeded | Code::Cancelled
+    ));
+    until("nobody waits at the service", async || {
+        edge.shop.watchers.load(std::sync::atomic::Ordering::SeqCst) == 0
+    })
+    .await;
 }
 
 #[tokio::test]

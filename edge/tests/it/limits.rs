@@ -1,10 +1,14 @@
 //! How often, how much.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use http::Request;
 use http_body_util::Full;
-use proto::souk::{catalog::v1::BatchGetProductsRequest, identity::v1::LogInRequest};
+use proto::souk::{
+    catalog::v1::{BatchGetProductsRequest, GetProductRequest},
+    identity::v1::LogInRequest,
+    order::v1::GetCartRequest,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -12,7 +16,7 @@ use tokio::{
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::support::{Harness, product_id, read, send};
+use crate::support::{Harness, product_id, read, send, tokens::customer};
 
 const LOG_IN: &str = "/souk.identity.v1.IdentityService/LogIn";
 
@@ -60,6 +64,89 @@ async fn plain_http_over_the_limit_is_429() {
     assert_eq!(answer.status, 429);
     assert!(!answer.header("retry-after").is_empty());
     assert_eq!(answer.json()["reason"], "RATE_LIMITED");
+}
+
+/// The items of a list of structured fields whose parameters are integers:
+/// each item's string, and its parameters.
+fn items(field: &str) -> Vec<(&str, HashMap<&str, u64>)> {
+    field
+        .split(", ")
+        .map(|item| {
+            let mut parts = item.split(';');
+            let name = parts.next().unwrap();
+            let name = name.strip_prefix('"').unwrap().strip_suffix('"').unwrap();
+            let parameters = parts.map(|part| {
+                let (key, value) = part.split_once('=').unwrap();
+                (key, value.parse().unwrap())
+            });
+            (name, parameters.collect())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_caller_hears_what_is_allowed_and_what_is_left() {
+    let edge = Harness::with(&[
+        "--rate-read-per-minute",
+        "120",
+        "--rate-account-read-per-minute",
+        "3",
+        "--allowed-origins",
+        "https://shop.example",
+    ])
+    .await;
+    let jwks = "/.well-known/jwks.json";
+    let answer = edge.http("GET", jwks).await;
+    let policy = items(answer.header("ratelimit-policy"));
+    assert_eq!(policy, [("address", HashMap::from([("q", 30), ("w", 15)]))]);
+    let left = items(answer.header("ratelimit"));
+    assert_eq!(left, [("address", HashMap::from([("r", 29), ("t", 1)]))]);
+
+    // A cached answer tells it as well.
+    let get = GetProductRequest { id: product_id() };
+    let path = "/souk.catalog.v1.CatalogService/GetProduct";
+    for n in 0..2 {
+        let answer = edge.web().call(path, &get).await;
+        let left = items(answer.header("ratelimit"))[0].1["r"];
+        assert!((27 - n..30).contains(&left), "{left}");
+    }
+
+    let token = customer(&edge.clock);
+    let web = edge
+        .web()
+        .with("authorization", &format!("Bearer {token}"))
+        .with("origin", "https://shop.example");
+    let cart = async || {
+        let path = "/souk.order.v1.OrderService/GetCart";
+        web.call(path, &GetCartRequest {}).await
+    };
+    let mut answer = cart().await;
+    let policy = items(answer.header("ratelimit-policy"));
+    assert_eq!(policy[1], ("account", HashMap::from([("q", 3), ("w", 60)])));
+    while answer.grpc_status == Some(0) {
+        answer = cart().await;
+    }
+    assert_eq!(answer.grpc_status, Some(8));
+    let left = items(answer.header("ratelimit"));
+    assert_eq!((left[1].0, left[1].1["r"]), ("account", 0));
+    let retry_after: u64 = answer.header("retry-after").parse().unwrap();
+    assert_eq!(left[1].1["t"], retry_after);
+    assert!((10..=20).contains(&retry_after));
+    let exposed = answer.header("access-control-expose-headers");
+    assert!(exposed.contains("ratelimit, ratelimit-policy"), "{exposed}");
+}
+
+#[tokio::test]
+async fn a_lifted_limit_is_lifted_for_accounts_too() {
+    let edge = Harness::with(&["--rate-read-per-minute", "0"]).await;
+    let token = customer(&edge.clock);
+    let answer = edge
+        .web()
+        .with("authorization", &format!("Bearer {token}"))
+        .call("/souk.order.v1.OrderService/GetCart", &GetCartRequest {})
+        .await;
+    assert_eq!(answer.grpc_status, Some(0));
+    assert!(answer.header("ratelimit-policy").is_empty());
 }
 
 #[tokio::test]

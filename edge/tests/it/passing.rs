@@ -241,6 +241,48 @@ async fn tonic_s_own_web_client_understands_every_kind_of_answer() {
 }
 
 #[tokio::test]
+async fn a_caller_who_leaves_ends_a_unary_call_at_the_service() {
+    let edge = Harness::start().await;
+    let mut catalog = edge.catalog().await;
+    let call = tokio::spawn(async move {
+        let ids = vec!["never".to_owned()];
+        let _left = catalog
+            .batch_get_products(BatchGetProductsRequest { ids })
+            .await;
+    });
+    until("the service is asked", async || {
+        edge.shop.watchers.load(SeqCst) == 1
+    })
+    .await;
+    call.abort();
+    until("nobody waits at the service", async || {
+        edge.shop.watchers.load(SeqCst) == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_unary_request_passes_whatever_its_length() {
+    let edge = Harness::start().await;
+    let mut catalog = edge.catalog().await;
+    // Around what is read at once, and what is kept of a body.
+    for length in [0, 1, 16_000, 32_700, 32_800, 65_500, 65_600, 200_000] {
+        let ids = vec!["x".repeat(length)];
+        let answer = catalog
+            .batch_get_products(BatchGetProductsRequest { ids: ids.clone() })
+            .await
+            .unwrap();
+        assert_eq!(answer.into_inner().missing_ids, [length.to_string()]);
+        let path = "/souk.catalog.v1.CatalogService/BatchGetProducts";
+        let answer = edge
+            .web()
+            .call(path, &BatchGetProductsRequest { ids })
+            .await;
+        assert_eq!((answer.status, answer.grpc_status), (200, Some(0)));
+    }
+}
+
+#[tokio::test]
 async fn a_unary_request_passes_whole() {
     let edge = Harness::start().await;
     let request = BatchGetProductsRequest {

@@ -1,9 +1,13 @@
 //! What the tests share: an edge, the services behind it, and its callers.
 
 pub(crate) mod grpc_web;
+pub(crate) mod h2;
 pub(crate) mod nats;
+pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod services;
 pub(crate) mod tokens;
+pub(crate) mod web_origin;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -15,7 +19,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use edge::{App, Config};
+use edge::{App, Config, limit::Limits};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -43,6 +47,7 @@ pub(crate) struct Harness {
     pub(crate) admin: SocketAddr,
     pub(crate) shop: Arc<Shop>,
     pub(crate) clock: Clock,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) shutdown: Shutdown,
     pub(crate) task: Mutex<Option<JoinHandle<anyhow::Result<()>>>>,
 }
@@ -75,27 +80,46 @@ impl Harness {
     }
 
     pub(crate) async fn build(flags: &[&str], clock: Clock, shop: Arc<Shop>) -> Self {
+        let harness = Self::launch(flags, clock, shop).await;
+        let readyz = format!("http://{}/readyz", harness.admin);
+        until("the edge is ready", async || {
+            let answer = harness.get(&readyz).await;
+            answer.is_some_and(|answer| answer.status == 200)
+        })
+        .await;
+        harness
+    }
+
+    /// It may not be ready yet.
+    pub(crate) async fn launch(flags: &[&str], clock: Clock, shop: Arc<Shop>) -> Self {
         let (edge, admin) = (free_address(), free_address());
         let config = config(edge, admin, &shop.url(), flags);
         let shutdown = Shutdown::new();
         let app = App::build_at(config, clock.clone()).await.unwrap();
+        let limits = app.limits();
         let task = tokio::spawn(app.run_until_stopped(shutdown.clone()));
-        let harness = Self {
+        Self {
             edge,
             admin,
             shop,
             clock,
+            limits,
             shutdown,
             task: Mutex::new(Some(task)),
-        };
-        until("the edge is ready", async || {
-            harness
-                .get(&format!("http://{admin}/readyz"))
-                .await
-                .is_some_and(|answer| answer.status == 200)
-        })
-        .await;
-        harness
+        }
+    }
+
+    /// Whether a readiness check says this.
+    pub(crate) async fn is_reported(&self, check: &str, outcome: &str) -> bool {
+        let answer = self.get(&format!("http://{}/readyz", self.admin)).await;
+        answer.is_some_and(|answer| answer.json()[check] == outcome)
+    }
+
+    /// Stops it, as a signal would, and waits for its end.
+    pub(crate) async fn stop(&self) {
+        self.shutdown.stop();
+        let task = self.task.lock().await.take().unwrap();
+        task.await.unwrap().unwrap();
     }
 
     /// A connection of native gRPC: HTTP/2 without TLS.
@@ -139,6 +163,26 @@ impl Harness {
         send(request).await.unwrap()
     }
 
+    /// What the admin port says.
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.admin);
+        self.get(&url).await.unwrap()
+    }
+
+    /// Has the admin port do something.
+    pub(crate) async fn order_admin(&self, path: &str, body: serde_json::Value) -> Answer {
+        let request = Request::post(format!("http://{}{path}", self.admin))
+            .header("content-type", "application/json")
+            .body(Full::new(body.to_string().into()))
+            .unwrap();
+        send(request).await.unwrap()
+    }
+
+    /// Whether the edge knows all purges.
+    pub(crate) async fn has_caught_up(&self) -> bool {
+        self.admin("/cache").await.json()["caught_up"] == true
+    }
+
     /// The edge's metrics.
     pub(crate) async fn metrics(&self) -> String {
         let answer = self.get(&format!("http://{}/metrics", self.admin)).await;
@@ -167,6 +211,7 @@ pub(crate) fn arguments(
     let admin = admin.to_string();
     let jwks = format!("{shop_url}/.well-known/jwks.json");
     let nats = svc_kit::testing::server_url("SOUK_TEST_NATS_URL");
+    let fleet = format!("test-{}", product_id());
     let mut arguments = vec![
         "edge",
         "--http-listen",
@@ -187,6 +232,7 @@ pub(crate) fn arguments(
         ("--payment-url", shop_url),
         ("--notify-url", shop_url),
         ("--nats-url", &nats),
+        ("--fleet", &fleet),
     ];
     for (flag, value) in defaults {
         if !flags.contains(&flag) {

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
-use crate::support::{Harness, config, free_address, product_id, services::Shop};
+use crate::support::{Harness, config, free_address, product_id, raw::Raw, services::Shop};
 
 struct Secure {
     edge: Harness,
@@ -41,6 +41,10 @@ fn flag(path: &Path) -> String {
 
 impl Secure {
     async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    async fn with(more: &[&str]) -> Self {
         let files = TempDir::new().unwrap();
         let (pem, der) = certificate(&files, "edge");
         let https = free_address();
@@ -55,6 +59,7 @@ impl Secure {
             "--tls-key",
             &key,
         ];
+        let flags = [&flags[..], more].concat();
         let edge = Harness::build_over(&flags, Shop::start().await).await;
         Self {
             edge,
@@ -167,4 +172,20 @@ async fn a_certificate_that_is_of_no_use_stops_the_start() {
         let line = format!("{error:#}");
         assert!(line.contains(&chain) && !line.contains('\n'), "{line}");
     }
+}
+
+#[tokio::test]
+async fn who_does_not_begin_to_speak_tls_or_http_is_let_go() {
+    let secure = Secure::with(&["--head-timeout-ms", "300"]).await;
+    // Nothing, and a part of a record's head.
+    for beginning in [&b""[..], b"\x16\x03\x01"] {
+        let mut raw = Raw::connect(secure.https).await;
+        raw.say(beginning).await;
+        assert_eq!(raw.hear_out().await, "");
+    }
+    // TLS, and then a head without an end.
+    let answer = secure.http1(&TLS13, b"GET / HTTP/1.1\r\nhost: ").await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let answer = secure.http1(&TLS13, b"").await;
+    assert_eq!(answer, "");
 }

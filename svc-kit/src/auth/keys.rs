@@ -3,22 +3,22 @@
 //! stays when svc-identity is away.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, RwLock, Weak},
+    sync::{Arc, LazyLock, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
-use anyhow::Context as _;
-use jsonwebtoken::{
-    DecodingKey,
-    jwk::{AlgorithmParameters, JwkSet, KeyOperations, PublicKeyUse},
-};
+use prometheus::{IntCounterVec, IntGaugeVec};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::AuthError;
+use super::{AuthError, key_set::KeySet};
+use crate::{clock::Clock, metrics, random};
 
-/// How often the set is fetched anyhow.
-const REFRESH_EVERY: Duration = Duration::from_mins(1);
+/// How often the set is fetched anyhow, at the earliest.
+const REFRESH_EVERY: Duration = Duration::from_secs(45);
+
+/// How much later that may be, so that processes that began together do not
+/// ask together.
+const REFRESH_SPREAD: Duration = Duration::from_secs(15);
 
 /// The least time between two fetches for the sake of unknown keys, so that
 /// forged tokens cannot make us ask without end.
@@ -30,14 +30,31 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest set that is read, in bytes.
 const MAX_SET_BYTES: usize = 64 * 1024;
 
-/// A shared set of keys. Cheap to clone.
+static FETCHES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counter(
+        "auth_key_fetches_total",
+        "Fetches of the keys that verify tokens, by outcome: fetched, failed.",
+        &["outcome"],
+    )
+});
+
+static FETCHED: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    metrics::gauge(
+        "auth_keys_fetched_timestamp_seconds",
+        "When the keys that verify tokens were last fetched; time() minus this is their age.",
+        &[],
+    )
+});
+
+/// The keys of now. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub(super) struct Keys(Arc<Inner>);
 
 struct Inner {
     url: String,
     http: reqwest::Client,
-    known: RwLock<HashMap<String, Arc<DecodingKey>>>,
+    clock: Clock,
+    current: RwLock<Arc<KeySet>>,
     /// When the set was last asked for; held while asking, so that many who
     /// miss the same key ask once.
     last_fetch: Mutex<Option<Instant>>,
@@ -52,11 +69,12 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    pub(super) fn new(url: String) -> Self {
+    pub(super) fn new(url: String, clock: Clock) -> Self {
         let keys = Self(Arc::new(Inner {
             url,
             http: reqwest::Client::new(),
-            known: RwLock::default(),
+            clock,
+            current: RwLock::new(Arc::new(KeySet::empty())),
             last_fetch: Mutex::default(),
         }));
         if tokio::runtime::Handle::try_current().is_ok() {
@@ -65,13 +83,20 @@ impl Keys {
         keys
     }
 
-    pub(super) async fn find(&self, kid: &str) -> Result<Arc<DecodingKey>, AuthError> {
-        if let Some(key) = self.known(kid) {
-            return Ok(key);
+    /// The set of now.
+    pub(super) fn current(&self) -> Arc<KeySet> {
+        let current = self.0.current.read();
+        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A set that has this key: the one of now, or one that is fetched.
+    pub(super) async fn with(&self, kid: &str) -> Result<Arc<KeySet>, AuthError> {
+        if let Some(set) = self.known(kid) {
+            return Ok(set);
         }
         let mut last_fetch = self.0.last_fetch.lock().await;
-        if let Some(key) = self.known(kid) {
-            return Ok(key); // somebody fetched it while we waited
+        if let Some(set) = self.known(kid) {
+            return Ok(set); // somebody fetched it while we waited
         }
         if last_fetch.is_none_or(|at| at.elapsed() >= REFETCH_FLOOR) {
             *last_fetch = Some(Instant::now());
@@ -79,7 +104,7 @@ impl Keys {
         }
         drop(last_fetch);
         self.known(kid).ok_or_else(|| {
-            if self.is_empty() {
+            if self.current().is_empty() {
                 AuthError::KeysUnavailable
             } else {
                 AuthError::Invalid
@@ -94,26 +119,33 @@ impl Keys {
         self.0.fetch_or_log().await;
     }
 
-    fn known(&self, kid: &str) -> Option<Arc<DecodingKey>> {
-        self.0.known.read().ok()?.get(kid).cloned()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.known.read().map_or(true, |known| known.is_empty())
+    fn known(&self, kid: &str) -> Option<Arc<KeySet>> {
+        Some(self.current()).filter(|set| set.key(kid).is_some())
     }
 }
 
 impl Inner {
     async fn fetch_or_log(&self) {
-        if let Err(error) = self.fetch().await {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "keys not fetched; the last good ones stay"
-            );
-        }
+        let outcome = match self.fetch().await {
+            Ok(set) => {
+                self.take(set);
+                FETCHED
+                    .with_label_values::<&str>(&[])
+                    .set(self.clock.now().timestamp());
+                "fetched"
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "keys not fetched; the last good ones stay"
+                );
+                "failed"
+            }
+        };
+        FETCHES.with_label_values(&[outcome]).inc();
     }
 
-    async fn fetch(&self) -> anyhow::Result<()> {
+    async fn fetch(&self) -> anyhow::Result<KeySet> {
         let mut response = self
             .http
             .get(&self.url)
@@ -129,40 +161,22 @@ impl Inner {
             );
             body.extend_from_slice(&chunk);
         }
-        let known = read(&body)?;
-        anyhow::ensure!(!known.is_empty(), "the key set holds no key of ours");
-        if let Ok(mut slot) = self.known.write() {
-            *slot = known;
-        }
-        Ok(())
+        KeySet::read(&body)
     }
-}
 
-/// The keys of a set that may verify our tokens: Ed25519, meant for
-/// signatures, with an id.
-fn read(body: &[u8]) -> anyhow::Result<HashMap<String, Arc<DecodingKey>>> {
-    let set: JwkSet = serde_json::from_slice(body).context("the key set is no JWKS")?;
-    let mut known = HashMap::new();
-    for key in &set.keys {
-        let common = &key.common;
-        let for_signatures = !matches!(
-            common.public_key_use,
-            Some(PublicKeyUse::Encryption | PublicKeyUse::Other(_))
-        ) && common
-            .key_operations
-            .as_ref()
-            .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
-        let ours = matches!(key.algorithm, AlgorithmParameters::OctetKeyPair(_)) && for_signatures;
-        if let (true, Some(kid)) = (ours, &common.key_id) {
-            known.insert(kid.clone(), Arc::new(DecodingKey::from_jwk(key)?));
+    /// Puts a set in the place of the one of now, unless nothing changed: what
+    /// that has verified is still verified then.
+    fn take(&self, set: KeySet) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if !current.is_same(&set) {
+            *current = Arc::new(set);
         }
     }
-    Ok(known)
 }
 
 async fn refresh_while_used(keys: Weak<Inner>) {
     loop {
-        tokio::time::sleep(REFRESH_EVERY).await;
+        tokio::time::sleep(REFRESH_EVERY + random::jitter(REFRESH_SPREAD)).await;
         let Some(keys) = keys.upgrade() else { return };
         Keys(keys).refresh().await;
     }

@@ -43,7 +43,7 @@ const MAX_ACK_PENDING: i64 = 1024;
 /// A consumer that is kept busy takes a batch so often, unless its batches are
 /// full. What comes in between goes together: one transaction, one request to
 /// JetStream. Who waits for a single event waits for nothing.
-const PACE: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(5);
 
 /// How often the lag is asked for.
 const LAG_EVERY: Duration = Duration::from_secs(5);

@@ -33,7 +33,7 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How often a relay that is awake looks: soon after it found something, then
 /// ever later, and after so many looks in vain it sleeps. What is written
 /// between two looks is published together.
-const LOOK_LEAST: Duration = Duration::from_millis(4);
+const LOOK_LEAST: Duration = Duration::from_millis(2);
 const LOOK_MOST: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 10;
 
@@ -164,6 +164,11 @@ impl Relay {
                 }
                 Err(error) => Err(error),
             };
+            if outcome.is_err() {
+                // It looks again by itself; nobody has to notify it meanwhile. If
+                // that fails, they do.
+                let _awake = self.stay_awake().await;
+            }
             let rest = outcome.unwrap_or_else(|error| {
                 failures += 1;
                 let pause = AFTER_ERROR.delay(failures);

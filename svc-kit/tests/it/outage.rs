@@ -1,11 +1,5 @@
 //! NATS comes late, and goes away in between.
 
-use std::{
-    net::TcpListener,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
-
 use proto::{events::Event as _, souk::event::v1::OrderCancelled};
 use sqlx::{PgConnection, PgPool};
 use svc_kit::{
@@ -17,64 +11,11 @@ use svc_kit::{
     testing::outbox_subjects,
 };
 
-use crate::support::{Kit, Reader, Seen, just_now, until};
-
-/// A NATS of this test's own.
-struct Server {
-    process: Child,
-}
-
-impl Server {
-    fn start(port: u16, folder: &Path) -> Self {
-        let program = program();
-        let process = Command::new(&program)
-            .args([
-                "--addr",
-                "127.0.0.1",
-                "--port",
-                &port.to_string(),
-                "--jetstream",
-                "--store_dir",
-            ])
-            .arg(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{program} does not start ({error}): set SOUK_TEST_NATS_SERVER_BIN")
-            });
-        Self { process }
-    }
-
-    fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where programs are by the environment"
-)]
-fn program() -> String {
-    std::env::var("SOUK_TEST_NATS_SERVER_BIN").unwrap_or_else(|_| "nats-server".to_owned())
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
+use crate::support::{
+    Kit, Reader, Seen, just_now,
+    nats_server::{Server, free_port},
+    until,
+};
 
 struct Hears {
     seen: Seen,

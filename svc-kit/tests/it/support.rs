@@ -1,6 +1,8 @@
 //! What the tests share.
 
 pub(crate) mod consumers;
+pub(crate) mod issuer;
+pub(crate) mod nats_server;
 
 use std::{
     future::Future,

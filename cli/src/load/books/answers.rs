@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::Finding;
-use super::snapshot::{Order, Snapshot};
-use crate::load::record::{End, Record};
+use super::snapshot::{Order, Return, Snapshot};
+use crate::load::record::{AskedReturn, End, Record};
 
 /// Every answered order exists, as it was answered.
 pub(super) fn answered(snapshot: &Snapshot, record: &Record) -> Finding {
@@ -111,6 +111,69 @@ pub(super) fn refused(snapshot: &Snapshot, record: &Record) -> Finding {
         }
     }
     finding
+}
+
+/// Every answered return exists, as it was asked for and answered; one for each
+/// request id, and none that nobody asked for.
+pub(super) fn returned(snapshot: &Snapshot, record: &Record) -> Finding {
+    let mut finding = Finding::new(
+        "returned",
+        "one request is one return, as it was asked for and answered",
+    );
+    let mut by_request: BTreeMap<Uuid, Vec<&Return>> = BTreeMap::new();
+    for returned in &snapshot.returns {
+        by_request
+            .entry(returned.request_id)
+            .or_default()
+            .push(returned);
+    }
+    for asked in &record.returns {
+        finding.looked_at(1);
+        let (request, order) = (asked.request_id, asked.order_id);
+        let found = by_request.remove(&request).unwrap_or_default();
+        finding.demand(found.len() <= 1, || {
+            let ids: Vec<Uuid> = found.iter().map(|returned| returned.id).collect();
+            format!("request {request} is {} returns: {}", ids.len(), list(&ids))
+        });
+        for answer in &asked.answers {
+            let is_there = found.iter().any(|returned| {
+                (returned.id, returned.refund_minor) == (answer.return_id, answer.refund_minor)
+            });
+            finding.demand(is_there, || {
+                format!(
+                    "return {} of order {order} is not there with {} to give back (request \
+                     {request})",
+                    answer.return_id, answer.refund_minor
+                )
+            });
+        }
+        for returned in found {
+            finding.demand(is_as_asked(returned, asked), || {
+                format!(
+                    "return {} of order {} is not what was asked for of {order} (request {request})",
+                    returned.id, returned.order_id
+                )
+            });
+        }
+    }
+    for returned in by_request.values().flatten() {
+        finding.offence(format!(
+            "nobody asked for return {} of order {}",
+            returned.id, returned.order_id
+        ));
+    }
+    finding
+}
+
+fn is_as_asked(returned: &Return, asked: &AskedReturn) -> bool {
+    let restocked = if asked.restocked {
+        asked.pieces.clone()
+    } else {
+        BTreeMap::new()
+    };
+    returned.order_id == asked.order_id
+        && returned.lines == asked.pieces
+        && returned.restocked == restocked
 }
 
 fn list(ids: &[Uuid]) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::Finding;
-use super::snapshot::{Charge, Order, Payment, Snapshot};
+use super::snapshot::{Charge, Order, Payment, Refund, Snapshot};
 
 /// Every sold order was charged once, exactly what it costs; and nothing was
 /// charged that was not ordered.
@@ -86,10 +86,90 @@ pub(super) fn given_back(snapshot: &Snapshot) -> Finding {
                 order.id
             )
         });
+        finding.demand(order.refunded_minor == given, || {
+            format!(
+                "order {} is cancelled, {given} were given back, it says {}",
+                order.id, order.refunded_minor
+            )
+        });
         finding.demand(order.refunded == (taken > 0), || {
             format!(
                 "order {} says refunded: {}, and {taken} were taken",
                 order.id, order.refunded
+            )
+        });
+    }
+    finding
+}
+
+/// For each return its refund was given, once; and nothing else was given back
+/// for orders that are not cancelled.
+pub(super) fn return_refunds(snapshot: &Snapshot) -> Finding {
+    let mut finding = Finding::new(
+        "return-refunds",
+        "each return was paid back once, and nothing else",
+    );
+    let payments: BTreeMap<Uuid, Uuid> = snapshot
+        .payments
+        .iter()
+        .map(|payment| (payment.order_id, payment.id))
+        .collect();
+    let mut by_return: BTreeMap<Uuid, Vec<&Refund>> = BTreeMap::new();
+    for refund in &snapshot.refunds {
+        if let Some(return_id) = refund.return_id {
+            by_return.entry(return_id).or_default().push(refund);
+        }
+    }
+    let mut promised: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for returned in &snapshot.returns {
+        finding.looked_at(1);
+        let order = returned.order_id;
+        *promised.entry(order).or_default() += returned.refund_minor;
+        let refunds = by_return.remove(&returned.id).unwrap_or_default();
+        let amounts: Vec<i64> = refunds.iter().map(|refund| refund.amount_minor).collect();
+        let expected = Some(returned.refund_minor).filter(|minor| *minor > 0);
+        finding.demand(amounts == Vec::from_iter(expected), || {
+            format!(
+                "return {} of order {order} promises {}, refunded were {amounts:?}",
+                returned.id, returned.refund_minor
+            )
+        });
+        for refund in refunds {
+            finding.demand(payments.get(&order) == Some(&refund.payment_id), || {
+                format!(
+                    "refund {} for return {} of order {order} is of payment {}, not its own",
+                    refund.id, returned.id, refund.payment_id
+                )
+            });
+        }
+    }
+    for refund in by_return.values().flatten() {
+        finding.offence(format!("refund {} is for no return", refund.id));
+    }
+    let given = given(snapshot);
+    for order in snapshot.orders.iter().filter(|order| !order.is_cancelled()) {
+        let promised = promised.remove(&order.id).unwrap_or(0);
+        let payment = payments.get(&order.id);
+        let given = payment.and_then(|id| given.get(id)).copied().unwrap_or(0);
+        finding.demand(given == promised, || {
+            format!(
+                "order {} is {}, its returns promise {promised}, the provider gave {given}",
+                order.id, order.status
+            )
+        });
+        finding.demand(
+            order.refunded_minor == given && order.owed_minor == 0,
+            || {
+                format!(
+                    "order {}: the provider gave {given}, the order says {} and owes {}",
+                    order.id, order.refunded_minor, order.owed_minor
+                )
+            },
+        );
+        finding.demand(order.refunded == (given == order.total_minor), || {
+            format!(
+                "order {} says refunded: {}, and {given} of {} went back",
+                order.id, order.refunded, order.total_minor
             )
         });
     }

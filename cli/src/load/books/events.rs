@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::events::Event as _;
 use proto::souk::event::v1::{
-    OrderCancelled, OrderConfirmed, OrderPlaced, PaymentCaptured, PaymentRefunded,
+    OrderCancelled, OrderConfirmed, OrderPlaced, OrderReturned, OrderShipped, PaymentCaptured,
+    PaymentRefunded,
 };
 use uuid::Uuid;
 
@@ -120,6 +121,12 @@ pub(super) fn announced(snapshot: &Snapshot) -> Finding {
         if order.is_cancelled() {
             demand(OrderCancelled::SUBJECT, order.id);
         }
+        if order.is_shipped() {
+            demand(OrderShipped::SUBJECT, order.id);
+        }
+    }
+    for returned in &snapshot.returns {
+        demand(OrderReturned::SUBJECT, returned.order_id);
     }
     for payment in &snapshot.payments {
         if payment.captured_minor > 0 {

@@ -14,7 +14,8 @@ use svc_kit::nats::{Nats, NatsConfig, inspect};
 use uuid::Uuid;
 
 use super::snapshot::{
-    Charge, Claim, Delivery, Entry, Order, Payment, Refund, Reservation, Snapshot, Stock,
+    Charge, Claim, Delivery, Entry, Order, Payment, Refund, Reservation, Restock, Return, Snapshot,
+    Stock,
 };
 use crate::stack::{Process, Stack};
 
@@ -52,6 +53,7 @@ pub struct Unfinished {
     events: u64,
     payments: i64,
     refunds: i64,
+    returns: i64,
     deliveries: i64,
 }
 
@@ -59,8 +61,15 @@ impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} orders, {} events unpublished, {} unheard, {} payments, {} refunds, {} messages",
-            self.orders, self.outbox, self.events, self.payments, self.refunds, self.deliveries
+            "{} orders, {} events unpublished, {} unheard, {} payments, {} refunds, {} returns, \
+             {} messages",
+            self.orders,
+            self.outbox,
+            self.events,
+            self.payments,
+            self.refunds,
+            self.returns,
+            self.deliveries
         )
     }
 }
@@ -125,6 +134,7 @@ impl Sources {
                 "SELECT count(*) FROM refunds WHERE due_time IS NOT NULL",
             )
             .await?,
+            returns: self.unfinished_returns().await?,
             deliveries: count(
                 &self.notify,
                 "SELECT count(*) FROM deliveries WHERE due_time IS NOT NULL",
@@ -143,6 +153,23 @@ impl Sources {
         Ok(unfinished)
     }
 
+    /// Returns whose goods are not on sale again, and orders that do not know
+    /// that the money for theirs went back.
+    async fn unfinished_returns(&self) -> anyhow::Result<i64> {
+        let owing = count(
+            &self.order,
+            "SELECT count(*) FROM orders WHERE owed_minor > 0",
+        )
+        .await?;
+        let to_restock = count(
+            &self.order,
+            "SELECT count(DISTINCT return_id) FROM order_return_lines WHERE restock",
+        )
+        .await?;
+        let restocked = count(&self.catalog, "SELECT count(*) FROM stock_returns").await?;
+        Ok(owing + (to_restock - restocked).max(0))
+    }
+
     /// All of the books.
     ///
     /// # Errors
@@ -150,6 +177,7 @@ impl Sources {
     pub async fn read(&self) -> anyhow::Result<Snapshot> {
         let mut snapshot = Snapshot {
             orders: self.orders().await.context("the orders")?,
+            returns: self.returns().await.context("the returns")?,
             mails: self.mails().context("the mails")?,
             ..Snapshot::default()
         };
@@ -179,36 +207,59 @@ impl Sources {
     }
 
     async fn orders(&self) -> anyhow::Result<Vec<Order>> {
-        let rows: Vec<(Uuid, Uuid, String, String, i64, bool, _, _)> = sqlx::query_as(
+        let mut orders: Vec<Order> = sqlx::query_as(
             "SELECT o.id, o.request_id, o.status, o.currency, o.total_minor, o.refunded,
-                    o.created_at,
+                    o.refunded_minor, o.owed_minor, o.created_at AS placed_at,
                     (SELECT min(c.changed_at) FROM order_changes c
                      WHERE c.account_id = o.account_id AND c.order_id = o.id
-                       AND c.status = 'confirmed')
+                       AND c.status = 'confirmed') AS confirmed_at
              FROM orders o ORDER BY o.id",
         )
         .fetch_all(&self.order)
         .await?;
-        let mut lines = lines(
+        let mut lines = lines_of(
             &self.order,
             "SELECT order_id, product_id, quantity::bigint FROM order_lines",
         )
         .await?;
-        let order =
-            |(id, request_id, status, currency, total_minor, refunded, placed_at, confirmed_at)| {
-                Order {
-                    id,
-                    request_id,
-                    status,
-                    currency,
-                    total_minor,
-                    refunded,
-                    lines: lines.remove(&id).unwrap_or_default(),
-                    placed_at,
-                    confirmed_at,
-                }
-            };
-        Ok(rows.into_iter().map(order).collect())
+        let mut returned = lines_of(
+            &self.order,
+            "SELECT order_id, product_id, returned_quantity::bigint FROM order_lines
+             WHERE returned_quantity > 0",
+        )
+        .await?;
+        for order in &mut orders {
+            order.lines = lines.remove(&order.id).unwrap_or_default();
+            order.returned = returned.remove(&order.id).unwrap_or_default();
+        }
+        Ok(orders)
+    }
+
+    async fn returns(&self) -> anyhow::Result<Vec<Return>> {
+        let rows: Vec<(Uuid, Uuid, Uuid, i64)> =
+            sqlx::query_as("SELECT id, order_id, request_id, refund_minor FROM order_returns")
+                .fetch_all(&self.order)
+                .await?;
+        let mut lines = lines_of(
+            &self.order,
+            "SELECT return_id, product_id, quantity::bigint FROM order_return_lines",
+        )
+        .await?;
+        let mut restocked = lines_of(
+            &self.order,
+            "SELECT return_id, product_id, quantity::bigint FROM order_return_lines
+             WHERE restock",
+        )
+        .await?;
+        let returned = |(id, order_id, request_id, refund_minor)| Return {
+            id,
+            order_id,
+            request_id,
+            refund_minor,
+            lines: lines.remove(&id).unwrap_or_default(),
+            restocked: restocked.remove(&id).unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(returned).collect())
     }
 
     async fn read_catalog(&self, snapshot: &mut Snapshot) -> anyhow::Result<()> {
@@ -231,7 +282,7 @@ impl Sources {
         let rows: Vec<(Uuid, String)> = sqlx::query_as("SELECT order_id, status FROM reservations")
             .fetch_all(&self.catalog)
             .await?;
-        let mut lines = lines(
+        let mut lines = lines_of(
             &self.catalog,
             "SELECT order_id, product_id, quantity FROM reservation_lines",
         )
@@ -242,6 +293,21 @@ impl Sources {
             lines: lines.remove(&order_id).unwrap_or_default(),
         };
         snapshot.reservations = rows.into_iter().map(reservation).collect();
+        let rows: Vec<(Uuid, Uuid)> =
+            sqlx::query_as("SELECT return_id, order_id FROM stock_returns")
+                .fetch_all(&self.catalog)
+                .await?;
+        let mut lines = lines_of(
+            &self.catalog,
+            "SELECT return_id, product_id, quantity FROM stock_return_lines",
+        )
+        .await?;
+        let restock = |(return_id, order_id)| Restock {
+            return_id,
+            order_id,
+            lines: lines.remove(&return_id).unwrap_or_default(),
+        };
+        snapshot.restocks = rows.into_iter().map(restock).collect();
         Ok(())
     }
 
@@ -259,12 +325,12 @@ impl Sources {
         snapshot.payments = rows.into_iter().map(payment).collect();
         snapshot.refunds = refunds(
             &self.payment,
-            "SELECT id, payment_id, amount_minor FROM refunds WHERE status = 'refunded'",
+            "SELECT id, payment_id, amount_minor, return_id FROM refunds WHERE status = 'refunded'",
         )
         .await?;
         snapshot.given_back = refunds(
             &self.payment,
-            "SELECT refund_id, payment_id, amount_minor FROM sandbox.refunds",
+            "SELECT refund_id, payment_id, amount_minor, NULL::uuid FROM sandbox.refunds",
         )
         .await?;
         let rows: Vec<(Uuid, String, i64, bool)> = sqlx::query_as(
@@ -341,28 +407,27 @@ async fn count(database: &PgPool, question: &'static str) -> anyhow::Result<i64>
     Ok(sqlx::query_scalar(question).fetch_one(database).await?)
 }
 
-/// Pieces by product, by order.
-async fn lines(
+/// Pieces by product, by order or return.
+async fn lines_of(
     database: &PgPool,
     question: &'static str,
 ) -> anyhow::Result<BTreeMap<Uuid, BTreeMap<Uuid, i64>>> {
     let rows: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(question).fetch_all(database).await?;
     let mut all: BTreeMap<Uuid, BTreeMap<Uuid, i64>> = BTreeMap::new();
-    for (order_id, product_id, quantity) in rows {
-        *all.entry(order_id)
-            .or_default()
-            .entry(product_id)
-            .or_default() += quantity;
+    for (id, product_id, quantity) in rows {
+        *all.entry(id).or_default().entry(product_id).or_default() += quantity;
     }
     Ok(all)
 }
 
 async fn refunds(database: &PgPool, question: &'static str) -> anyhow::Result<Vec<Refund>> {
-    let rows: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(question).fetch_all(database).await?;
-    let refund = |(id, payment_id, amount_minor)| Refund {
+    let rows: Vec<(Uuid, Uuid, i64, Option<Uuid>)> =
+        sqlx::query_as(question).fetch_all(database).await?;
+    let refund = |(id, payment_id, amount_minor, return_id)| Refund {
         id,
         payment_id,
         amount_minor,
+        return_id,
     };
     Ok(rows.into_iter().map(refund).collect())
 }

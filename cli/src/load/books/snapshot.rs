@@ -12,12 +12,16 @@ use uuid::Uuid;
 pub struct Snapshot {
     /// svc-order's orders.
     pub orders: Vec<Order>,
+    /// svc-order's returns.
+    pub returns: Vec<Return>,
     /// svc-catalog's stock.
     pub stock: Vec<Stock>,
     /// Pieces that staff added or took, by product.
     pub adjusted: BTreeMap<Uuid, i64>,
     /// svc-catalog's reservations.
     pub reservations: Vec<Reservation>,
+    /// What svc-catalog has put on sale again.
+    pub restocks: Vec<Restock>,
     /// svc-payment's payments.
     pub payments: Vec<Payment>,
     /// svc-payment's refunds that were given.
@@ -45,7 +49,7 @@ pub struct Snapshot {
 }
 
 /// An order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Order {
     /// Its id.
     pub id: Uuid,
@@ -57,10 +61,18 @@ pub struct Order {
     pub currency: String,
     /// What it costs, in minor units.
     pub total_minor: i64,
-    /// Money was given back.
+    /// All of it went back.
     pub refunded: bool,
+    /// What went back, in minor units.
+    pub refunded_minor: i64,
+    /// What is promised for returns and did not go back yet.
+    pub owed_minor: i64,
     /// Pieces by product.
+    #[sqlx(skip)]
     pub lines: BTreeMap<Uuid, i64>,
+    /// Pieces of them that came back.
+    #[sqlx(skip)]
+    pub returned: BTreeMap<Uuid, i64>,
     /// When it was placed.
     pub placed_at: DateTime<Utc>,
     /// When it was confirmed, if it ever was.
@@ -76,10 +88,43 @@ impl Order {
         )
     }
 
+    /// Handed to a carrier.
+    pub fn is_shipped(&self) -> bool {
+        matches!(&*self.status, "shipped" | "delivered" | "returned")
+    }
+
     /// Called off.
     pub fn is_cancelled(&self) -> bool {
         self.status == "cancelled"
     }
+}
+
+/// Some of an order that came back.
+#[derive(Debug, Clone)]
+pub struct Return {
+    /// Its id.
+    pub id: Uuid,
+    /// Of which order.
+    pub order_id: Uuid,
+    /// Under which request it was recorded.
+    pub request_id: Uuid,
+    /// What goes back for it, in minor units.
+    pub refund_minor: i64,
+    /// Pieces by product.
+    pub lines: BTreeMap<Uuid, i64>,
+    /// Pieces of them that go on sale again.
+    pub restocked: BTreeMap<Uuid, i64>,
+}
+
+/// What of a return went on sale again.
+#[derive(Debug, Clone)]
+pub struct Restock {
+    /// Which return.
+    pub return_id: Uuid,
+    /// Of which order.
+    pub order_id: Uuid,
+    /// Pieces by product.
+    pub lines: BTreeMap<Uuid, i64>,
 }
 
 /// What there is of a product.
@@ -139,6 +184,8 @@ pub struct Refund {
     pub payment_id: Uuid,
     /// How much, in minor units.
     pub amount_minor: i64,
+    /// For which return; the provider does not know.
+    pub return_id: Option<Uuid>,
 }
 
 /// A line of the ledger.

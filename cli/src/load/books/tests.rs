@@ -4,21 +4,27 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta};
 use proto::events::{EVENTS, Event as _};
-use proto::souk::event::v1::{OrderPlaced, PaymentRefunded};
+use proto::souk::event::v1::{OrderPlaced, OrderReturned, OrderShipped, PaymentRefunded};
 use svc_kit::nats::inspect::{ConsumerState, Stored};
 use uuid::Uuid;
 
 use super::snapshot::{
-    Charge, Claim, Delivery, Entry, Order, Payment, Refund, Reservation, Snapshot, Stock,
+    Charge, Claim, Delivery, Entry, Order, Payment, Refund, Reservation, Restock, Return, Snapshot,
+    Stock,
 };
 use super::*;
-use crate::load::record::{Asked, End, Product};
+use crate::load::record::{Asked, AskedReturn, End, Product, ReturnAnswer};
 
 const PRODUCT: Uuid = Uuid::from_u128(1);
 const SOLD: Uuid = Uuid::from_u128(0x10);
 const CANCELLED: Uuid = Uuid::from_u128(0x20);
+const RETURNED: Uuid = Uuid::from_u128(0x30);
+const RETURN: Uuid = Uuid::from_u128(0x40);
+const RETURN_REQUEST: Uuid = Uuid::from_u128(0x140);
 const REFUSED_REQUEST: Uuid = Uuid::from_u128(0x300);
 const TOTAL: i64 = 4_250;
+/// What goes back for the one piece of two that came back.
+const PART: i64 = TOTAL / 2;
 
 fn request_of(order: Uuid) -> Uuid {
     Uuid::from_u128(order.as_u128() + 0x100)
@@ -32,7 +38,7 @@ fn delivery_of(order: Uuid) -> Uuid {
     Uuid::from_u128(order.as_u128() + 0x2000)
 }
 
-fn entries(order: Uuid, n: u128, debit: &str, credit: &str) -> [Entry; 2] {
+fn entries(order: Uuid, n: u128, debit: &str, credit: &str, minor: i64) -> [Entry; 2] {
     let entry = |account: &str, amount_minor| Entry {
         transaction_id: Uuid::from_u128(order.as_u128() * 0x10_000 + n),
         order_id: order,
@@ -40,10 +46,11 @@ fn entries(order: Uuid, n: u128, debit: &str, credit: &str) -> [Entry; 2] {
         currency: "USD".to_owned(),
         amount_minor,
     };
-    [entry(debit, TOTAL), entry(credit, -TOTAL)]
+    [entry(debit, minor), entry(credit, -minor)]
 }
 
-/// One order that was sold, and one that was called off after it was paid.
+/// One order that was sold, one that was called off after it was paid, and one
+/// of which half came back.
 fn books() -> (Snapshot, Record) {
     let mut snapshot = Snapshot::default();
     let mut record = Record::default();
@@ -56,12 +63,16 @@ fn books() -> (Snapshot, Record) {
     });
     snapshot.stock.push(Stock {
         product_id: PRODUCT,
-        on_hand: 4,
+        on_hand: 3,
         reserved: 0,
     });
     let placed_at = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-    for (id, status) in [(SOLD, "confirmed"), (CANCELLED, "cancelled")] {
-        let lines = BTreeMap::from([(PRODUCT, 1)]);
+    for (id, status, pieces, refunded_minor) in [
+        (SOLD, "confirmed", 1, 0),
+        (CANCELLED, "cancelled", 1, TOTAL),
+        (RETURNED, "shipped", 2, PART),
+    ] {
+        let lines = BTreeMap::from([(PRODUCT, pieces)]);
         snapshot.orders.push(Order {
             id,
             request_id: request_of(id),
@@ -69,7 +80,10 @@ fn books() -> (Snapshot, Record) {
             currency: "USD".to_owned(),
             total_minor: TOTAL,
             refunded: id == CANCELLED,
+            refunded_minor,
+            owed_minor: 0,
             lines: lines.clone(),
+            returned: BTreeMap::new(),
             placed_at,
             confirmed_at: Some(placed_at + TimeDelta::milliseconds(250)),
         });
@@ -85,14 +99,19 @@ fn books() -> (Snapshot, Record) {
         });
         snapshot.reservations.push(Reservation {
             order_id: id,
-            status: if id == SOLD { "committed" } else { "released" }.to_owned(),
+            status: if id == CANCELLED {
+                "released"
+            } else {
+                "committed"
+            }
+            .to_owned(),
             lines,
         });
         snapshot.payments.push(Payment {
             id: payment_of(id),
             order_id: id,
             captured_minor: TOTAL,
-            refunded_minor: if id == SOLD { 0 } else { TOTAL },
+            refunded_minor,
         });
         snapshot.charges.push(Charge {
             payment_id: payment_of(id),
@@ -100,12 +119,10 @@ fn books() -> (Snapshot, Record) {
             amount_minor: TOTAL,
             captured: true,
         });
-        snapshot
-            .entries
-            .extend(entries(id, 1, "customer_receivable", "revenue"));
-        snapshot
-            .entries
-            .extend(entries(id, 2, "cash_at_provider", "customer_receivable"));
+        let sale = entries(id, 1, "customer_receivable", "revenue", TOTAL);
+        let settlement = entries(id, 2, "cash_at_provider", "customer_receivable", TOTAL);
+        snapshot.entries.extend(sale);
+        snapshot.entries.extend(settlement);
         snapshot.deliveries.push(Delivery {
             id: delivery_of(id),
             template: "order_confirmed".to_owned(),
@@ -122,28 +139,67 @@ fn books() -> (Snapshot, Record) {
         },
         other_answers: Vec::new(),
     });
-    let refund = Refund {
-        id: Uuid::from_u128(7),
-        payment_id: payment_of(CANCELLED),
-        amount_minor: TOTAL,
-    };
-    snapshot.refunds.push(refund.clone());
-    snapshot.given_back.push(refund);
-    snapshot
-        .entries
-        .extend(entries(CANCELLED, 3, "refunds", "cash_at_provider"));
+    refund(&mut snapshot, CANCELLED, 3, TOTAL, None);
+    come_back(&mut snapshot, &mut record);
     announce(&mut snapshot);
     (snapshot, record)
 }
 
-/// All subjects of both orders, with a consumer that has claimed each.
+/// Money that went back, everywhere but in the sums.
+fn refund(snapshot: &mut Snapshot, order: Uuid, n: u128, minor: i64, return_id: Option<Uuid>) {
+    let refund = Refund {
+        id: Uuid::from_u128(order.as_u128() * 0x10_000 + n),
+        payment_id: payment_of(order),
+        amount_minor: minor,
+        return_id,
+    };
+    snapshot.given_back.push(Refund {
+        return_id: None,
+        ..refund.clone()
+    });
+    snapshot.refunds.push(refund);
+    let booked = entries(order, n, "refunds", "cash_at_provider", minor);
+    snapshot.entries.extend(booked);
+}
+
+/// One of two pieces came back, and is on sale again.
+fn come_back(snapshot: &mut Snapshot, record: &mut Record) {
+    let piece = BTreeMap::from([(PRODUCT, 1)]);
+    snapshot.orders[2].returned = piece.clone();
+    snapshot.returns.push(Return {
+        id: RETURN,
+        order_id: RETURNED,
+        request_id: RETURN_REQUEST,
+        refund_minor: PART,
+        lines: piece.clone(),
+        restocked: piece.clone(),
+    });
+    snapshot.restocks.push(Restock {
+        return_id: RETURN,
+        order_id: RETURNED,
+        lines: piece.clone(),
+    });
+    record.returns.push(AskedReturn {
+        request_id: RETURN_REQUEST,
+        order_id: RETURNED,
+        pieces: piece,
+        restocked: true,
+        answers: vec![ReturnAnswer {
+            return_id: RETURN,
+            refund_minor: PART,
+        }],
+    });
+    refund(snapshot, RETURNED, 3, PART, Some(RETURN));
+}
+
+/// All subjects of all orders, with a consumer that has claimed each.
 fn announce(snapshot: &mut Snapshot) {
     for (n, (subject, _)) in (0_u64..).zip(EVENTS) {
         let consumer = format!("hears-{subject}");
-        for (order, place) in [(SOLD, 0), (CANCELLED, 1)] {
-            let event_id = Uuid::from_u128(u128::from(n * 2 + place) + 0x9_0000);
+        for (order, place) in [(SOLD, 0), (CANCELLED, 1), (RETURNED, 2)] {
+            let event_id = Uuid::from_u128(u128::from(n * 3 + place) + 0x9_0000);
             snapshot.events.push(Stored {
-                sequence: n * 2 + place + 1,
+                sequence: n * 3 + place + 1,
                 subject: (*subject).to_owned(),
                 event_id: Some(event_id),
                 aggregate_id: order.to_string(),
@@ -304,7 +360,7 @@ fn more_sold_than_there_was_is_named() {
     named(
         |books, record| {
             record.products[0].stock = 0;
-            books.stock[0].on_hand = -1;
+            books.stock[0].on_hand = -2;
         },
         &["stock-bounds", "hot-stock"],
         &PRODUCT.to_string(),
@@ -338,9 +394,215 @@ fn a_charge_of_no_order_is_named() {
 #[test]
 fn a_cancelled_order_whose_money_was_kept_is_named() {
     named(
-        |books, _| books.given_back.clear(),
+        |books, _| {
+            let payment = payment_of(CANCELLED);
+            books
+                .given_back
+                .retain(|refund| refund.payment_id != payment);
+        },
         &["given-back", "payments-agree", "ledger-cash"],
         &CANCELLED.to_string(),
+    );
+}
+
+#[test]
+fn a_cancelled_order_that_does_not_know_what_went_back_is_named() {
+    named(
+        |books, _| books.orders[1].refunded_minor = 0,
+        &["given-back"],
+        &CANCELLED.to_string(),
+    );
+}
+
+#[test]
+fn a_return_that_is_lost_is_named() {
+    named(
+        |_, record| {
+            record.returns[0].answers.push(ReturnAnswer {
+                return_id: Uuid::from_u128(0xbad),
+                refund_minor: PART,
+            });
+        },
+        &["returned"],
+        &Uuid::from_u128(0xbad).to_string(),
+    );
+}
+
+#[test]
+fn a_return_that_promises_something_else_than_answered_is_named() {
+    named(
+        |_, record| record.returns[0].answers[0].refund_minor += 1,
+        &["returned"],
+        &RETURN.to_string(),
+    );
+}
+
+#[test]
+fn two_returns_of_one_request_are_named() {
+    let second = Uuid::from_u128(0xbad);
+    named(
+        |books, _| {
+            let nothing = Return {
+                id: second,
+                refund_minor: 0,
+                lines: BTreeMap::new(),
+                restocked: BTreeMap::new(),
+                ..books.returns[0].clone()
+            };
+            books.returns.push(nothing);
+        },
+        &["returned"],
+        &second.to_string(),
+    );
+}
+
+#[test]
+fn a_return_of_something_else_than_asked_for_is_named() {
+    for change in [
+        |asked: &mut AskedReturn| asked.restocked = false,
+        |asked: &mut AskedReturn| asked.order_id = SOLD,
+        |asked: &mut AskedReturn| *asked.pieces.get_mut(&PRODUCT).unwrap() += 1,
+    ] {
+        named(
+            |_, record| change(&mut record.returns[0]),
+            &["returned"],
+            &RETURN.to_string(),
+        );
+    }
+}
+
+#[test]
+fn a_return_nobody_asked_for_is_named() {
+    named(
+        |_, record| record.returns.clear(),
+        &["returned"],
+        &RETURN.to_string(),
+    );
+}
+
+#[test]
+fn a_return_whose_goods_are_not_on_hand_is_named() {
+    named(
+        |books, _| books.stock[0].on_hand -= 1,
+        &["stock-on-hand"],
+        &PRODUCT.to_string(),
+    );
+}
+
+#[test]
+fn a_return_that_was_not_restocked_is_named() {
+    named(
+        |books, _| books.restocks.clear(),
+        &["restocked"],
+        &RETURN.to_string(),
+    );
+}
+
+#[test]
+fn a_return_of_which_too_much_was_restocked_is_named() {
+    named(
+        |books, _| *books.restocks[0].lines.get_mut(&PRODUCT).unwrap() += 1,
+        &["restocked"],
+        &RETURN.to_string(),
+    );
+}
+
+#[test]
+fn what_was_restocked_for_no_return_is_named() {
+    let stray = Uuid::from_u128(0xbad);
+    named(
+        |books, _| {
+            books.restocks.push(Restock {
+                return_id: stray,
+                ..books.restocks[0].clone()
+            });
+        },
+        &["restocked"],
+        &stray.to_string(),
+    );
+}
+
+#[test]
+fn an_order_that_does_not_know_what_came_back_is_named() {
+    named(
+        |books, _| books.orders[2].returned.clear(),
+        &["restocked"],
+        &RETURNED.to_string(),
+    );
+}
+
+#[test]
+fn a_return_that_was_paid_back_twice_is_named() {
+    named(
+        |books, _| {
+            refund(books, RETURNED, 4, PART, Some(RETURN));
+            books.payments[2].refunded_minor += PART;
+            books.orders[2].refunded_minor += PART;
+            books.orders[2].refunded = true;
+        },
+        &["return-refunds"],
+        &RETURN.to_string(),
+    );
+}
+
+#[test]
+fn a_return_that_was_not_paid_back_is_named() {
+    named(
+        |books, _| {
+            let payment = payment_of(RETURNED);
+            books.refunds.retain(|refund| refund.payment_id != payment);
+            books
+                .given_back
+                .retain(|refund| refund.payment_id != payment);
+            books
+                .entries
+                .retain(|entry| entry.order_id != RETURNED || entry.amount_minor.abs() != PART);
+            books.payments[2].refunded_minor = 0;
+            books.orders[2].refunded_minor = 0;
+            books.orders[2].owed_minor = PART;
+        },
+        &["return-refunds"],
+        &RETURN.to_string(),
+    );
+}
+
+#[test]
+fn a_refund_without_a_return_is_named() {
+    named(
+        |books, _| {
+            refund(books, SOLD, 3, PART, None);
+            books.payments[0].refunded_minor = PART;
+            books.orders[0].refunded_minor = PART;
+        },
+        &["return-refunds"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_that_does_not_know_of_its_refund_is_named() {
+    named(
+        |books, _| {
+            books.orders[2].refunded_minor = 0;
+            books.orders[2].owed_minor = PART;
+        },
+        &["return-refunds"],
+        &RETURNED.to_string(),
+    );
+}
+
+#[test]
+fn a_refund_that_was_booked_at_another_amount_is_named() {
+    named(
+        |books, _| {
+            for entry in &mut books.entries {
+                if entry.order_id == RETURNED && entry.amount_minor.abs() == PART {
+                    entry.amount_minor *= 2;
+                }
+            }
+        },
+        &["ledger-cash", "ledger-sales"],
+        &RETURNED.to_string(),
     );
 }
 
@@ -370,7 +632,7 @@ fn a_capture_that_was_not_booked_is_named() {
 fn a_fee_that_the_provider_keeps_is_no_offence() {
     named(
         |books, _| {
-            let fee = entries(SOLD, 9, "provider_fees", "cash_at_provider");
+            let fee = entries(SOLD, 9, "provider_fees", "cash_at_provider", 30);
             books.entries.extend(fee);
         },
         &[],
@@ -432,28 +694,41 @@ fn an_event_for_another_consumer_need_not_be_claimed() {
     );
 }
 
+/// As if an event of an order had never been published.
+fn silence(books: &mut Snapshot, subject: &str, order: Uuid) {
+    let order = order.to_string();
+    let is_it = |event: &Stored| event.subject == subject && event.aggregate_id == order;
+    let gone: Vec<Option<Uuid>> = books
+        .events
+        .iter()
+        .filter(|event| is_it(event))
+        .map(|event| event.event_id)
+        .collect();
+    assert_eq!(gone.len(), 1, "{subject} of {order}");
+    books.events.retain(|event| !is_it(event));
+    books
+        .claims
+        .retain(|claim| !gone.contains(&Some(claim.event_id)));
+}
+
 #[test]
 fn a_refund_that_was_not_announced_is_named() {
     named(
-        |books, _| {
-            let silenced = |event: &Stored| {
-                event.subject == PaymentRefunded::SUBJECT
-                    && event.aggregate_id == CANCELLED.to_string()
-            };
-            let gone: Vec<Option<Uuid>> = books
-                .events
-                .iter()
-                .filter(|event| silenced(event))
-                .map(|event| event.event_id)
-                .collect();
-            books.events.retain(|event| !silenced(event));
-            books
-                .claims
-                .retain(|claim| !gone.contains(&Some(claim.event_id)));
-        },
+        |books, _| silence(books, PaymentRefunded::SUBJECT, CANCELLED),
         &["announced"],
         &CANCELLED.to_string(),
     );
+}
+
+#[test]
+fn a_shipment_and_a_return_that_were_not_announced_are_named() {
+    for subject in [OrderShipped::SUBJECT, OrderReturned::SUBJECT] {
+        named(
+            |books, _| silence(books, subject, RETURNED),
+            &["announced"],
+            subject,
+        );
+    }
 }
 
 #[test]

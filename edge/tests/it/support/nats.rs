@@ -1,7 +1,10 @@
-//! Events as services publish them, and a cable to NATS that can be cut.
+//! Events as services publish them, a cable to NATS that can be cut, and a
+//! NATS that can be stopped.
 
 use std::{
     net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -24,7 +27,10 @@ struct Place {
 }
 
 fn place() -> Place {
-    let url = svc_kit::testing::server_url("SOUK_TEST_NATS_URL");
+    place_of(&svc_kit::testing::server_url("SOUK_TEST_NATS_URL"))
+}
+
+fn place_of(url: &str) -> Place {
     let rest = url.trim_start_matches("nats://");
     let (credentials, address) = rest.rsplit_once('@').unwrap_or((":", rest));
     let (user, password) = credentials.split_once(':').unwrap();
@@ -38,8 +44,11 @@ fn place() -> Place {
 /// Publishes an event; returns when NATS has it.
 /// <https://docs.nats.io/reference/reference-protocols/nats-protocol>
 pub(crate) async fn publish<E: Event>(event: &E) {
+    publish_at(place(), event).await;
+}
+
+async fn publish_at<E: Event>(place: Place, event: &E) {
     let payload = event.encode_to_vec();
-    let place = place();
     let mut stream = BufReader::new(TcpStream::connect(&place.address).await.unwrap());
     let mut line = String::new();
     stream.read_line(&mut line).await.unwrap();
@@ -112,4 +121,58 @@ impl Cable {
     pub(crate) fn mend(&self) {
         self.whole.store(true, SeqCst);
     }
+}
+
+/// A NATS of the test's own, on a port that it keeps.
+pub(crate) struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Keeps its streams in this folder.
+    pub(crate) fn start(address: SocketAddr, folder: &Path) -> Self {
+        let program = program();
+        let process = Command::new(&program)
+            .args(["--addr", "127.0.0.1", "--port"])
+            .arg(address.port().to_string())
+            .args(["--jetstream", "--store_dir"])
+            .arg(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{program} does not start ({error}): set SOUK_TEST_NATS_SERVER_BIN")
+            });
+        Self { process, address }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub(crate) async fn publish<E: Event>(&self, event: &E) {
+        publish_at(place_of(&self.url()), event).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told where programs are by the environment"
+)]
+fn program() -> String {
+    std::env::var("SOUK_TEST_NATS_SERVER_BIN").unwrap_or_else(|_| "nats-server".to_owned())
 }

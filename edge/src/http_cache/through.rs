@@ -1,0 +1,575 @@
+//! Answers a GET or HEAD from the cache, or fetches the page once for all who
+//! wait for it.
+//!
+//! A fetch belongs to nobody: it runs by itself, over a connection of the
+//! cache's own, and callers read what it brings while it arrives. So the first
+//! caller has its first byte as soon as the origin sends it, those who come
+//! meanwhile join, and none of them can break it off. What turns out to be for
+//! one caller alone is handed, connection and all, to the one it was asked
+//! for; the others go their own way.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, Method, StatusCode,
+    header::{
+        IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
+        UPGRADE,
+    },
+};
+use pingora::{
+    Result,
+    http::{RequestHeader, ResponseHeader},
+    proxy::Session,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::{
+    directives::Wanted,
+    entry::{Entry, Head},
+    fetch::{self, Arrival, Fetch},
+    pages::{Asked, Found, Freshened, Pages, Why},
+    serve::{self, Served},
+    status::is_failure,
+    tape::{self, End, Recorder, Tape},
+    url::Url,
+    vary::Variant,
+};
+use crate::{
+    answer,
+    cache::flight::{Flights, Landing, Seat, Waiter},
+    context::{CacheOutcome, Context, Forward},
+    headers, metrics,
+    refusal::Refusal,
+    site::Site,
+};
+
+/// How often a request joins the fetch of another before it goes its own way:
+/// the first may turn out to be for other kinds of requests.
+const MAX_JOINED: usize = 2;
+/// How long a body may take that is kept, from first to last byte.
+const BODY_TIMEOUT: Duration = Duration::from_mins(2);
+/// Bodies that arrive may take this part of what the cache may hold.
+const ARRIVING_PART: usize = 4;
+/// Room for a body whose length is not told, to begin with.
+const FIRST_ROOM_BYTES: usize = 64 * 1024;
+/// Room for bodies that arrive is given out in pieces of this size.
+const PIECE_BYTES: usize = 1024;
+
+/// A fetch: of a URL, for one kind of request.
+type Question = (Url, Variant);
+
+/// What a fetch brought.
+#[derive(Debug, Clone)]
+enum Brought {
+    /// What was kept is good; whether it is kept on.
+    Good(Entry, bool),
+    /// A page for everybody, which arrives.
+    Page(Arc<Head>, Tape),
+    /// An answer for one caller alone.
+    Unshared(StatusCode),
+    /// No answer.
+    Failed(Refusal),
+}
+
+/// What a fetch needs that is under way.
+struct Flight {
+    landing: Landing<Question, Brought>,
+    asked: Asked,
+    request: RequestHeader,
+    kept: Option<Entry>,
+    site: Site,
+    /// Where an answer goes that is for one caller alone.
+    alone: oneshot::Sender<Arrival>,
+}
+
+/// A caller's place in a fetch.
+enum Place {
+    /// It is over already.
+    Done(Entry),
+    /// It is this caller's: what is for one alone comes to it.
+    Own(Waiter<Brought>, oneshot::Receiver<Arrival>),
+    /// It is another's.
+    Joined(Waiter<Brought>),
+}
+
+/// Answers from the pages that are kept. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Through {
+    pages: Arc<Pages>,
+    flights: Flights<Question, Brought>,
+    fetch: Fetch,
+    /// Room for bodies that arrive.
+    room: Arc<Semaphore>,
+    /// How long an origin may be silent.
+    timeout: Duration,
+}
+
+impl Through {
+    /// Answers from these pages.
+    pub fn new(pages: Arc<Pages>, timeout: Duration) -> Self {
+        let pieces = pages.cache().max_bytes() / ARRIVING_PART / PIECE_BYTES;
+        Self {
+            pages,
+            flights: Flights::default(),
+            fetch: Fetch::default(),
+            room: Arc::new(Semaphore::new(pieces.clamp(1, Semaphore::MAX_PERMITS))),
+            timeout,
+        }
+    }
+
+    /// Answers a request; says whether it did. If not, the request goes on to
+    /// the origin as it is.
+    ///
+    /// # Errors
+    /// When the caller is gone, or the origin broke off.
+    pub async fn answer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        site: &Site,
+    ) -> Result<bool> {
+        context.cache = CacheOutcome::Bypass;
+        let is_empty = session.as_downstream_mut().is_body_empty();
+        let request = session.req_header();
+        let Some(url) = Url::of(request, context.secure) else {
+            return Ok(false);
+        };
+        if !is_question(request, is_empty) {
+            return Ok(false);
+        }
+        let wanted = Wanted::of(&request.headers);
+        let (why, kept) = match self.pages.find(&url, &request.headers, &wanted) {
+            Found::Fresh(entry) => {
+                self.hit(session, context, &entry).await?;
+                return Ok(true);
+            }
+            Found::Stale(entry) => {
+                let kept = Some(entry.clone());
+                // Whoever comes first fetches; nobody waits for it.
+                let _ = self.board(session, context, &url, kept, site, false, None)?;
+                self.hit(session, context, &entry).await?;
+                return Ok(true);
+            }
+            Found::Nothing(why, kept) => (why, kept),
+        };
+        if wanted.only_if_cached {
+            context.cache = miss(why);
+            answer::refuse(session, context, Refusal::NotCached).await?;
+            return Ok(true);
+        }
+        let alone = wanted.no_store
+            || request.method == Method::HEAD
+            || (kept.is_none() && self.pages.is_unshared(&url));
+        if alone {
+            context.cache = miss(why);
+            return Ok(false);
+        }
+        context.upstream = Some(site.prefix().to_owned());
+        // On the heap, so that a hit pays for none of it.
+        Box::pin(self.fetched(session, context, &url, &wanted, why, kept, site)).await
+    }
+
+    /// Changes that pass by make void what is kept of their URLs.
+    pub fn passed(&self, request: &RequestHeader, secure: bool, answer: &ResponseHeader) {
+        if !request.method.is_safe()
+            && let Some(url) = Url::of(request, secure)
+        {
+            self.pages.changed(&url, answer);
+        }
+    }
+
+    async fn hit(&self, session: &mut Session, context: &mut Context, entry: &Entry) -> Result<()> {
+        let now_ms = self.pages.cache().now_ms();
+        context.cache = CacheOutcome::Hit {
+            ttl: self
+                .pages
+                .freshness(&entry.head)
+                .left_ms(now_ms)
+                .div_euclid(1000),
+        };
+        let bytes = serve::entry(session, context, entry, now_ms).await?;
+        metrics::cache_served(context.route_name(), bytes);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one request's state")]
+    async fn fetched(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        url: &Url,
+        wanted: &Wanted,
+        why: Why,
+        kept: Option<Entry>,
+        site: &Site,
+    ) -> Result<bool> {
+        let mut forward = Forward {
+            why,
+            status: None,
+            stored: false,
+            collapsed: false,
+        };
+        let mut variant = None;
+        for _ in 0..MAX_JOINED {
+            let place = self.board(
+                session,
+                context,
+                url,
+                kept.clone(),
+                site,
+                wanted.no_cache,
+                variant,
+            )?;
+            let (waiter, alone) = match place {
+                Place::Own(waiter, alone) => (waiter, Some(alone)),
+                Place::Joined(waiter) => (waiter, None),
+                Place::Done(entry) => {
+                    self.hit(session, context, &entry).await?;
+                    return Ok(true);
+                }
+            };
+            let ours = alone.is_some();
+            forward.collapsed = !ours;
+            let brought = self.wait(waiter).await;
+            let now_ms = self.pages.cache().now_ms();
+            let request = &session.req_header().headers;
+            match brought {
+                Brought::Good(entry, stored)
+                    if ours || self.pages.is_shared(&entry.head, request, wanted) =>
+                {
+                    forward.status = Some(StatusCode::NOT_MODIFIED);
+                    forward.stored = stored;
+                    context.cache = CacheOutcome::Forwarded(forward);
+                    serve::entry(session, context, &entry, now_ms).await?;
+                    return Ok(true);
+                }
+                Brought::Page(head, mut tape)
+                    if ours || self.pages.is_shared(&head, request, wanted) =>
+                {
+                    forward.stored = true;
+                    context.cache = CacheOutcome::Forwarded(forward);
+                    let served =
+                        serve::arriving(session, context, &head, &mut tape, ours, now_ms).await?;
+                    match (served, alone) {
+                        (Served::Until(_), Some(rest)) => {
+                            let Ok(arrival) = rest.await else {
+                                return serve::torn();
+                            };
+                            serve::rest(session, arrival).await?;
+                        }
+                        (Served::Until(_), None) => return serve::torn(),
+                        (Served::Nothing, _) => break,
+                        (Served::All, _) => {}
+                    }
+                    return Ok(true);
+                }
+                Brought::Good(entry, _) => variant = Some(entry.head.vary.variant(request)),
+                Brought::Page(head, _) => variant = Some(head.vary.variant(request)),
+                Brought::Unshared(status) => {
+                    forward.status = Some(status);
+                    let less = wants_less(request) && status.is_success();
+                    if is_failure(status)
+                        && self
+                            .cover(session, context, kept.as_ref(), wanted, forward)
+                            .await?
+                    {
+                        return Ok(true);
+                    }
+                    let Some(alone) = alone else { break };
+                    if less {
+                        break; // the origin is asked for no more than that
+                    }
+                    context.cache = CacheOutcome::Forwarded(forward);
+                    let Ok(arrival) = alone.await else {
+                        return serve::torn();
+                    };
+                    serve::alone(session, context, arrival).await?;
+                    return Ok(true);
+                }
+                Brought::Failed(refusal) => {
+                    if !self
+                        .cover(session, context, kept.as_ref(), wanted, forward)
+                        .await?
+                    {
+                        context.cache = CacheOutcome::Forwarded(forward);
+                        answer::refuse(session, context, refusal).await?;
+                    }
+                    return Ok(true);
+                }
+            }
+        }
+        context.cache = miss(why);
+        Ok(false)
+    }
+
+    /// Serves what is kept because the origin failed, if it may be.
+    async fn cover(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        kept: Option<&Entry>,
+        wanted: &Wanted,
+        forward: Forward,
+    ) -> Result<bool> {
+        let Some(entry) = kept.filter(|entry| self.pages.covers_failure(entry, wanted)) else {
+            return Ok(false);
+        };
+        context.cache = CacheOutcome::Covered(forward);
+        let now_ms = self.pages.cache().now_ms();
+        let bytes = serve::entry(session, context, entry, now_ms).await?;
+        metrics::cache_served(context.route_name(), bytes);
+        Ok(true)
+    }
+
+    async fn wait(&self, waiter: Waiter<Brought>) -> Brought {
+        // A fetch ends by itself within its time; this is for the worst.
+        match tokio::time::timeout(3 * self.timeout, waiter.outcome()).await {
+            Ok(Some(brought)) => brought,
+            Ok(None) => Brought::Failed(Refusal::Internal),
+            Err(_) => Brought::Failed(Refusal::DeadlineExceeded),
+        }
+    }
+
+    /// Joins the fetch of a page, or begins it; with `anew`, begins one in any
+    /// case.
+    #[expect(clippy::too_many_arguments, reason = "one request's state")]
+    fn board(
+        &self,
+        session: &Session,
+        context: &Context,
+        url: &Url,
+        kept: Option<Entry>,
+        site: &Site,
+        anew: bool,
+        variant: Option<Variant>,
+    ) -> Result<Place> {
+        let caller = session.req_header();
+        let variant = variant.unwrap_or_else(|| self.pages.variant(url, &caller.headers));
+        let question = (url.clone(), variant);
+        let slots = [url.slot()];
+        let epochs = self.pages.cache().epochs();
+        let (landing, waiter) = if anew {
+            self.flights.begin(&question, &slots, epochs)
+        } else {
+            match self.flights.board(&question, &slots, epochs) {
+                Seat::Passenger(waiter) => return Ok(Place::Joined(waiter)),
+                Seat::Pilot(landing, waiter) => {
+                    // Another fetch may have landed between the look-up and now.
+                    let wanted = Wanted::of(&caller.headers);
+                    if let Found::Fresh(entry) = self.pages.find(url, &caller.headers, &wanted) {
+                        landing.land(Brought::Good(entry.clone(), true));
+                        return Ok(Place::Done(entry));
+                    }
+                    (landing, waiter)
+                }
+            }
+        };
+        let asked = Asked {
+            url: url.clone(),
+            request: caller.headers.clone(),
+            epoch: landing.epoch(),
+            asked_ms: self.pages.cache().now_ms(),
+        };
+        let mut request = fetch::whole(caller)?;
+        headers::to_service(&mut request, context, crate::proxy::peer(session))?;
+        let (alone, handed) = oneshot::channel();
+        let flight = Flight {
+            landing,
+            asked,
+            request,
+            kept,
+            site: site.clone(),
+            alone,
+        };
+        tokio::spawn(self.clone().fly(flight));
+        Ok(Place::Own(waiter, handed))
+    }
+
+    async fn fly(self, flight: Flight) {
+        let site = flight.site.clone();
+        if let Err(error) = Box::pin(self.bring(flight)).await {
+            tracing::warn!(prefix = site.prefix(), %error, "a page was not fetched");
+        }
+    }
+
+    /// Fetches a page, and keeps it if it may be kept.
+    async fn bring(&self, flight: Flight) -> Result<()> {
+        let Flight {
+            landing,
+            asked,
+            request,
+            kept,
+            site,
+            alone,
+        } = flight;
+        let mut conditional = request.clone();
+        let conditions = kept.as_ref().map(|kept| kept.head.validators.conditions());
+        for (name, value) in conditions.iter().flatten() {
+            conditional.insert_header(name.clone(), value.clone())?;
+        }
+        let mut sent = self.fetch.send(&site, &conditional, self.timeout).await;
+        if let (Ok(arrival), Some(kept)) = (&sent, &kept)
+            && arrival.answer.status == StatusCode::NOT_MODIFIED
+        {
+            match self.pages.freshen(&asked, kept, &arrival.answer)? {
+                Freshened::Good(entry, stored) => {
+                    landing.land(Brought::Good(entry, stored));
+                    if let Ok(mut arrival) = sent
+                        && arrival.next().await?.is_none()
+                    {
+                        arrival.finish().await;
+                    }
+                    return Ok(());
+                }
+                Freshened::NotMeant => {
+                    sent = self.fetch.send(&site, &request, self.timeout).await;
+                }
+            }
+        }
+        let arrival = match sent {
+            Ok(arrival) => arrival,
+            Err(refusal) => {
+                landing.land(Brought::Failed(refusal));
+                return Ok(());
+            }
+        };
+        let status = arrival.answer.status;
+        let length = Pages::declared_length(&arrival.answer);
+        let max_bytes = self.pages.cache().max_entry_bytes();
+        let admitted = self.pages.admit(&asked, &arrival.answer)?;
+        let is_page = admitted.is_some() && length.is_none_or(|length| length <= max_bytes);
+        if !is_page {
+            self.pages.not_shared(&asked, status);
+        }
+        let room = Room::begin(&self.room, length.unwrap_or(FIRST_ROOM_BYTES));
+        let (true, Some(head), Some(mut room)) = (is_page, admitted, room) else {
+            landing.land(Brought::Unshared(status));
+            // Nobody may be there: then the connection ends.
+            drop(alone.send(arrival));
+            return Ok(());
+        };
+        let head = Arc::new(head);
+        let (recorder, tape) = tape::record();
+        landing.announce(Brought::Page(Arc::clone(&head), tape));
+        let recorded = record(arrival, &recorder, length, &mut room, max_bytes);
+        match tokio::time::timeout(BODY_TIMEOUT, recorded).await {
+            Ok(Ok(Recorded::Whole(last, arrival))) => {
+                let body = recorder.joined(last.as_ref());
+                if length.is_none_or(|length| length == body.len()) {
+                    // It is kept before anybody can know that it is whole.
+                    self.pages.keep(&asked, Pages::entry(&head, body)?);
+                    if let Some(last) = last {
+                        recorder.push(last);
+                    }
+                    recorder.end(End::Whole);
+                    arrival.finish().await;
+                }
+            }
+            Ok(Ok(Recorded::TooLong(arrival))) => {
+                self.pages.not_shared(&asked, status);
+                drop(alone.send(arrival));
+                recorder.end(End::TooLong);
+            }
+            Ok(Err(error)) => {
+                metrics::origin_failed(site.prefix(), &Refusal::UpstreamBroken);
+                tracing::warn!(prefix = site.prefix(), %error, "origin broke off");
+            }
+            Err(_) => metrics::origin_failed(site.prefix(), &Refusal::DeadlineExceeded),
+        }
+        drop(room);
+        drop(landing);
+        Ok(())
+    }
+}
+
+/// What a body that arrives may take of the room for all of them.
+struct Room {
+    pieces: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Room for so many bytes, if there is any.
+    fn begin(room: &Arc<Semaphore>, bytes: usize) -> Option<Self> {
+        let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).ok()?;
+        let pieces = Arc::clone(room).try_acquire_many_owned(pieces).ok()?;
+        Some(Self { pieces })
+    }
+
+    /// Grows, if it must, to twice its size and at least to so many bytes. Says
+    /// whether there is room.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let has = self.pieces.num_permits();
+        let needed = bytes.div_ceil(PIECE_BYTES);
+        if needed <= has {
+            return true;
+        }
+        match Self::begin(
+            self.pieces.semaphore(),
+            (needed - has).max(has) * PIECE_BYTES,
+        ) {
+            Some(more) => {
+                self.pieces.merge(more.pieces);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// How the recording of a body ended.
+enum Recorded {
+    /// The last part is not recorded yet, when the length was told.
+    Whole(Option<Bytes>, Arrival),
+    TooLong(Arrival),
+}
+
+async fn record(
+    mut arrival: Arrival,
+    recorder: &Recorder,
+    length: Option<usize>,
+    room: &mut Room,
+    max_bytes: usize,
+) -> Result<Recorded> {
+    let mut bytes = 0;
+    while let Some(chunk) = arrival.next().await? {
+        bytes += chunk.len();
+        if length == Some(bytes) {
+            return Ok(Recorded::Whole(Some(chunk), arrival));
+        }
+        recorder.push(chunk);
+        if bytes > max_bytes || !room.grow(bytes) {
+            return Ok(Recorded::TooLong(arrival));
+        }
+    }
+    Ok(Recorded::Whole(None, arrival))
+}
+
+/// Whether a request is one that the cache reads. Conditions on changes are the
+/// origin's to judge.
+fn is_question(request: &RequestHeader, is_empty: bool) -> bool {
+    let has = |name| request.headers.contains_key(name);
+    matches!(request.method, Method::GET | Method::HEAD)
+        && is_empty
+        && !has(UPGRADE)
+        && !has(TRANSFER_ENCODING)
+        && !has(IF_MATCH)
+        && !has(IF_UNMODIFIED_SINCE)
+}
+
+/// Whether a caller does not need the whole.
+fn wants_less(request: &HeaderMap) -> bool {
+    [RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE]
+        .iter()
+        .any(|name| request.contains_key(name))
+}
+
+fn miss(why: Why) -> CacheOutcome {
+    CacheOutcome::Forwarded(Forward {
+        why,
+        status: None,
+        stored: false,
+        collapsed: false,
+    })
+}

@@ -1,0 +1,169 @@
+//! An HTTP/1.1 origin of its own, before which the edge stands for a part of
+//! the tree of paths: `/prefix=http://host:port`.
+
+use std::{net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use http::Uri;
+use pingora::upstreams::peer::HttpPeer;
+use svc_kit::Shutdown;
+
+use crate::refusal::Refusal;
+
+/// How long a connection to an origin may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an origin may refuse to take more of a request.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection without requests is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often names are looked up again.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
+
+/// An origin. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Site(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    prefix: String,
+    host: String,
+    port: u16,
+    /// The last address that was found.
+    address: ArcSwapOption<SocketAddr>,
+}
+
+impl FromStr for Site {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (prefix, url) = text
+            .split_once('=')
+            .ok_or("it is not like /prefix=http://host:port")?;
+        let is_plain = prefix.starts_with('/')
+            && !prefix.contains(['?', '#', '%', '\\', ' '])
+            && !prefix.contains("//")
+            && !prefix.split('/').any(|part| part == "." || part == "..");
+        if !is_plain {
+            return Err(format!("\"{prefix}\" is not a path to begin with"));
+        }
+        let url: Uri = url.parse().map_err(|_| format!("\"{url}\" is not a URL"))?;
+        if url.scheme_str() != Some("http") {
+            return Err(format!("\"{url}\" does not begin with http://"));
+        }
+        if url
+            .path_and_query()
+            .is_some_and(|path| path.as_str() != "/")
+        {
+            return Err(format!(
+                "\"{url}\" has a path; paths are passed on as they are"
+            ));
+        }
+        let (Some(host), Some(port)) = (url.host(), url.port_u16()) else {
+            return Err(format!("\"{url}\" has no host and port"));
+        };
+        Ok(Self(Arc::new(Inner {
+            prefix: prefix.to_owned(),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            address: ArcSwapOption::empty(),
+        })))
+    }
+}
+
+impl PartialEq for Site {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.prefix == other.0.prefix
+    }
+}
+
+impl Eq for Site {}
+
+impl Site {
+    /// What paths begin with that go there.
+    pub fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    /// Where a request goes; an answer must begin, and go on, within
+    /// `read_timeout`.
+    ///
+    /// # Errors
+    /// `UpstreamUnavailable` when the origin's name leads nowhere.
+    pub fn peer(&self, read_timeout: Duration) -> Result<HttpPeer, Refusal> {
+        let address = self
+            .0
+            .address
+            .load_full()
+            .ok_or(Refusal::UpstreamUnavailable)?;
+        let mut peer = HttpPeer::new(*address, false, String::new());
+        let options = &mut peer.options;
+        options.set_http_version(1, 1);
+        options.connection_timeout = Some(CONNECT_TIMEOUT);
+        options.total_connection_timeout = Some(CONNECT_TIMEOUT);
+        options.read_timeout = Some(read_timeout);
+        options.write_timeout = Some(WRITE_TIMEOUT);
+        options.idle_timeout = Some(IDLE_TIMEOUT);
+        Ok(peer)
+    }
+
+    /// Looks the name up once.
+    pub async fn look_up(&self) {
+        let Inner {
+            prefix,
+            host,
+            port,
+            address,
+        } = &*self.0;
+        match tokio::net::lookup_host((host.as_str(), *port)).await {
+            Ok(mut found) => {
+                if let Some(found) = found.next() {
+                    address.store(Some(Arc::new(found)));
+                } else {
+                    // The last address that was found stays.
+                    tracing::warn!(prefix, "an origin's name leads nowhere");
+                }
+            }
+            Err(error) => tracing::warn!(prefix, %error, "an origin's name is not found"),
+        }
+    }
+}
+
+/// Looks all names up again and again.
+pub async fn keep_looking_up(sites: &[Site], shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.stopped() => return,
+            () = tokio::time::sleep(LOOK_UP_EVERY) => {
+                for site in sites {
+                    site.look_up().await;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_prefix_and_an_address() {
+        let site: Site = "/media=http://[::1]:8080".parse().unwrap();
+        assert_eq!(site.prefix(), "/media");
+        assert_eq!((site.0.host.as_str(), site.0.port), ("::1", 8080));
+        assert!("/=http://origin.example:80/".parse::<Site>().is_ok());
+        for bad in [
+            "",
+            "/media",
+            "media=http://x:1",
+            "/a/../b=http://x:1",
+            "/a?b=http://x:1",
+            "/media=https://x:1",
+            "/media=http://x",
+            "/media=http://x:1/path",
+            "/media=x:1",
+        ] {
+            assert!(bad.parse::<Site>().is_err(), "{bad}");
+        }
+    }
+}
