@@ -43,7 +43,7 @@ use crate::{
 
 /// How long a new process may take to hear which sessions have ended, before
 /// it leaves callers to the older one.
-const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The edge, ready to run.
 #[derive(Debug)]

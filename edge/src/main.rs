@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         },
     };
     svc_kit::run("edge", &config.telemetry.clone(), async move |shutdown| {
-        App::build(config).await?.run_until_stopped(shutdown).await
+        let app = App::build(config).await?;
+        Box::pin(app.run_until_stopped(shutdown)).await
     })
 }

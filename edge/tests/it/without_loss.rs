@@ -164,11 +164,13 @@ async fn a_new_process_takes_over_without_a_failed_request() {
     load.more(ENOUGH).await;
 
     // One that cannot start changes nothing, whether it is found before or
-    // after it was given the sockets.
+    // after it was given the sockets; nor does one that does not hear whom not
+    // to let in.
     let taken = shop.address.to_string();
     for wrong in [
         ("--allowed-origins", "no origin"),
         ("--admin-listen", &taken),
+        ("--nats-url", "nats://127.0.0.1:1"),
     ] {
         let mut wrong = old.again(Some(wrong));
         assert!(!wrong.wait().await.success());
