@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         },
     };
     svc_kit::run("edge", &config.telemetry.clone(), async move |shutdown| {
-        let app = App::build(config).await?;
-        Box::pin(app.run_until_stopped(shutdown)).await
+        // Too large to lie on a stack.
+        Box::pin(App::build(config).await?.run_until_stopped(shutdown)).await
     })
 }
