@@ -93,6 +93,17 @@ pub fn of_caller(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAd
     caller.to_canonical()
 }
 
+/// The network of an address, which is about nobody in particular: 24 bits of
+/// IPv4, 48 of IPv6.
+pub fn network(address: IpAddr) -> IpAddr {
+    const HOST_BITS_V4: u32 = 8;
+    const HOST_BITS_V6: u32 = 80;
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() >> HOST_BITS_V4 << HOST_BITS_V4).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> HOST_BITS_V6 << HOST_BITS_V6).into()),
+    }
+}
+
 /// An address as proxies write it: alone, or with a port: "1.2.3.4:5",
 /// "[::1]:5"; some write brackets without a port.
 fn read_hop(hop: &str) -> Option<IpAddr> {
@@ -193,6 +204,13 @@ mod tests {
         let all: Network = "0.0.0.0/0".parse().unwrap();
         assert!(all.contains("8.8.8.8".parse().unwrap()));
         assert!(!all.contains("2001::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_network_tells_no_host() {
+        let told = |address: &str| network(address.parse().unwrap()).to_string();
+        assert_eq!(told("203.0.113.77"), "203.0.113.0");
+        assert_eq!(told("2001:db8:1:2:3::4"), "2001:db8:1::");
     }
 
     #[test]

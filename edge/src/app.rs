@@ -1,12 +1,19 @@
 //! The edge as a whole: built first, then run until told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use svc_kit::{Shutdown, admin::Admin, auth::Verifier, clock::Clock, nats::Nats};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
+    access_log::{self, AccessLog},
     admin::Desk,
     bounds::Bounds,
     cache::Cache,
@@ -14,24 +21,39 @@ use crate::{
     context::InFlight,
     cors::Cors,
     guard::Guard,
+    handover::{Successors, TakenOver, take_over},
     http_cache::{pages::Pages, through::Through},
     limit::Limits,
+    live::Live,
     origin::Origin,
     proxy::Edge,
     read_through::ReadThrough,
+    reload::Reload,
     revocation::Revocations,
     route::Routes,
     server::Listeners,
     signals::Signals,
     site,
+    sockets::{Purpose, Socket},
+    streams::Streams,
+    tls::Certificates,
     upstream::{Upstreams, report},
     warm::Warmer,
 };
+
+/// How long a new process may take to hear which sessions have ended, before
+/// it leaves callers to the older one.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The edge, ready to run.
 #[derive(Debug)]
 pub struct App {
     config: Config,
+    sockets: Vec<Socket>,
+    admin: Socket,
+    predecessor: Option<TakenOver>,
+    certificates: Option<Arc<Certificates>>,
+    reload: Reload,
     listeners: Listeners,
     upstreams: Upstreams,
     signals: Signals,
@@ -66,6 +88,19 @@ impl App {
         let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
         let limits = Arc::new(Limits::new(&config.limits).await?);
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
+        let cors = Live::new(cors(&config)?);
+        let trusted_proxies = Live::new(config.trusted_proxies.clone());
+        let access_log = Live::new(AccessLog::new(&config.access_log));
+        config.source.tell_overridden();
+        let mut reload = Reload::new(&config);
+        reload.live(&["allowed-origins"], &cors, self::cors);
+        reload.live(&["trusted-proxies"], &trusted_proxies, |config| {
+            Ok(config.trusted_proxies.clone())
+        });
+        reload.live(access_log::KEYS, &access_log, |config| {
+            Ok(AccessLog::new(&config.access_log))
+        });
+        let certificates = certificates(&config, &clock, &mut reload)?;
         let routes = Routes::from_contracts()
             .with_origins(&config.origins)
             .context("SOUK_EDGE_ORIGINS")?;
@@ -84,9 +119,10 @@ impl App {
             routes,
             guard: Guard::new(verifier.clone(), Arc::clone(&revocations), clock.clone()),
             limits: Arc::clone(&limits),
-            cors: Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")?,
-            trusted_proxies: config.trusted_proxies.clone(),
+            cors,
+            trusted_proxies,
             patience: config.patience.clone(),
+            access_log,
             upstreams: upstreams.clone(),
             read_through,
             through: Through::new(Arc::new(Pages::new(Arc::clone(&cache))), default_timeout),
@@ -96,9 +132,18 @@ impl App {
                 watch_idle_timeout: Duration::from_secs(config.watch_idle_seconds),
                 upload_idle_timeout: Duration::from_secs(config.upload_idle_seconds),
             },
+            streams: Streams::default(),
             in_flight: InFlight::default(),
         };
-        let listeners = Listeners::new(&config, edge)?;
+        // Last of all: until here nothing is taken from anybody.
+        let mut predecessor = config
+            .upgrade_socket
+            .as_deref()
+            .map(take_over)
+            .transpose()?
+            .flatten();
+        let (sockets, admin) = open(&config, predecessor.as_mut())?;
+        let listeners = Listeners::new(&config, edge, &sockets, certificates.as_ref())?;
         // The keys are there when the first token comes, if svc-identity is.
         verifier.refresh().await;
         let (replay, replayed) = watch::channel(false);
@@ -111,6 +156,11 @@ impl App {
         };
         Ok(Self {
             config,
+            sockets,
+            admin,
+            predecessor,
+            certificates,
+            reload,
             listeners,
             upstreams,
             signals,
@@ -126,13 +176,19 @@ impl App {
         Arc::clone(&self.limits)
     }
 
-    /// Runs until told to stop, or until a part of it fails.
+    /// Runs until told to stop, until a new process has taken over, or until a
+    /// part of it fails.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// When a part of it fails.
     pub async fn run_until_stopped(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let Self {
             config,
+            mut sockets,
+            admin: admin_socket,
+            predecessor,
+            certificates,
+            reload,
             listeners,
             upstreams,
             signals,
@@ -142,6 +198,12 @@ impl App {
             nats,
         } = self;
         let (up, is_up) = watch::channel(false);
+        let addresses: Vec<_> = sockets.iter().map(|socket| socket.address).collect();
+        // While requests are finished we go on to hear of changes, and to tell
+        // how we do, unless a successor tells how it does.
+        let (ended, admin_ended) = (Shutdown::new(), Shutdown::new());
+        let succeeded = AtomicBool::new(false);
+        let caught_up = predecessor.is_some().then(|| replayed.clone());
         let counting = Arc::clone(&limits);
         let desk = Desk::new(
             Arc::clone(&signals.cache),
@@ -159,11 +221,14 @@ impl App {
                     Ok(())
                 }
             })
-            .ready("listeners", move || {
-                let up = *is_up.borrow();
-                async move {
-                    anyhow::ensure!(up, "not up yet");
-                    Ok(())
+            .ready("listeners", {
+                let is_up = is_up.clone();
+                move || {
+                    let up = *is_up.borrow();
+                    async move {
+                        anyhow::ensure!(up, "not up, or about to stop");
+                        Ok(())
+                    }
                 }
             })
             .ready("limits", move || {
@@ -173,25 +238,83 @@ impl App {
                     Ok(())
                 }
             })
-            .serve(config.admin_listen, shutdown.clone());
+            .serve_on(admin_socket.listener()?, admin_ended.clone());
+        sockets.push(admin_socket);
+        let succession = async {
+            let mut is_up = is_up;
+            if is_up.wait_for(|up| *up).await.is_err() {
+                return Ok(()); // the listeners never came up, which is told elsewhere
+            }
+            let successors = config
+                .upgrade_socket
+                .as_deref()
+                .map(Successors::listen)
+                .transpose()?;
+            tracing::info!(?addresses, "listening");
+            if let Some(Err(error)) = predecessor.map(TakenOver::ready) {
+                tracing::warn!(%error, "the older process is gone already");
+            }
+            let Some(successors) = successors else {
+                drop(sockets); // nobody will ask for them
+                return Ok(());
+            };
+            tokio::select! {
+                () = shutdown.stopped() => successors.close(),
+                () = successors.succeeded(&sockets) => {
+                    tracing::info!("a successor has come up; stopping");
+                    succeeded.store(true, Ordering::Relaxed);
+                    admin_ended.stop();
+                    shutdown.stop();
+                }
+            }
+            drop(sockets);
+            anyhow::Ok(())
+        };
+        let read_certificates = {
+            let certificates = certificates.clone();
+            move || {
+                if let Some(certificates) = &certificates {
+                    certificates.read_again();
+                }
+            }
+        };
         let all = async {
             tokio::try_join!(
                 admin,
-                listeners.run(up, shutdown.clone()),
+                succession,
+                reload.on_signal(read_certificates, ended.clone()),
                 async {
-                    upstreams.keep_watch(shutdown.clone()).await;
+                    if is_caught_up(caught_up, &shutdown).await? {
+                        listeners
+                            .run(up, shutdown.clone(), || succeeded.load(Ordering::Relaxed))
+                            .await?;
+                    } else {
+                        drop(up);
+                    }
+                    ended.stop();
+                    admin_ended.stop();
                     Ok(())
                 },
                 async {
-                    site::keep_looking_up(&config.origins, shutdown.clone()).await;
+                    if let Some(certificates) = certificates {
+                        certificates.keep_reading(ended.clone()).await;
+                    }
                     Ok(())
                 },
                 async {
-                    limits.run(nats.clone(), shutdown.clone()).await;
+                    upstreams.keep_watch(ended.clone()).await;
                     Ok(())
                 },
                 async {
-                    signals.run(nats.clone(), shutdown.clone()).await;
+                    site::keep_looking_up(&config.origins, ended.clone()).await;
+                    Ok(())
+                },
+                async {
+                    limits.run(nats.clone(), ended.clone()).await;
+                    Ok(())
+                },
+                async {
+                    signals.run(nats.clone(), ended.clone()).await;
                     Ok(())
                 },
                 async {
@@ -209,4 +332,64 @@ impl App {
         }
         outcome
     }
+}
+
+/// Who takes callers over from another process knows first whom that one would
+/// not let in. False: told to stop before.
+async fn is_caught_up(
+    replayed: Option<watch::Receiver<bool>>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<bool> {
+    let Some(mut replayed) = replayed else {
+        return Ok(true);
+    };
+    tokio::select! {
+        () = shutdown.stopped() => Ok(false),
+        caught_up = timeout(CATCH_UP_TIMEOUT, replayed.wait_for(|replayed| *replayed)) => {
+            caught_up.context("ended sessions are not all known in time")??;
+            Ok(true)
+        }
+    }
+}
+
+fn cors(config: &Config) -> anyhow::Result<Cors> {
+    Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")
+}
+
+fn certificates(
+    config: &Config,
+    clock: &Clock,
+    reload: &mut Reload,
+) -> anyhow::Result<Option<Arc<Certificates>>> {
+    if config.https_listen.is_none() {
+        return Ok(None);
+    }
+    let certificates = Certificates::load(&config.tls_cert, &config.tls_key, clock.clone())?;
+    reload.part(&["tls-cert", "tls-key"], {
+        let certificates = Arc::clone(&certificates);
+        move |config| {
+            let apply = certificates.prepare(&config.tls_cert, &config.tls_key)?;
+            Ok(Box::new(apply))
+        }
+    });
+    Ok(Some(certificates))
+}
+
+/// The sockets for callers, and that for administration. What an older process
+/// listened on in vain is closed.
+fn open(
+    config: &Config,
+    predecessor: Option<&mut TakenOver>,
+) -> anyhow::Result<(Vec<Socket>, Socket)> {
+    let mut inherited = predecessor.map_or_else(Vec::new, |old| std::mem::take(&mut old.listeners));
+    let mut open = |purpose, address| Socket::open(purpose, address, &mut inherited);
+    let mut sockets = Vec::new();
+    if let Some(address) = config.http_listen {
+        sockets.push(open(Purpose::Http, address)?);
+    }
+    if let Some(address) = config.https_listen {
+        sockets.push(open(Purpose::Https, address)?);
+    }
+    let admin = open(Purpose::Admin, config.admin_listen).context("for administration")?;
+    Ok((sockets, admin))
 }

@@ -6,14 +6,20 @@ use clap::Parser;
 use svc_kit::{auth::AuthConfig, nats::NatsConfig, telemetry::TelemetryConfig};
 
 use crate::{
-    address::Network, connection::Patience, limit::config::LimitConfig, site::Site,
-    upstream::UpstreamConfig, warm::WarmConfig,
+    access_log::AccessLogConfig, address::Network, config_file::Source, connection::Patience,
+    limit::config::LimitConfig, site::Site, upstream::UpstreamConfig, warm::WarmConfig,
 };
 
 /// The edge proxy of Souk.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "edge", version)]
 pub struct Config {
+    /// A TOML file of settings, by the names of these flags. It is read again
+    /// on SIGHUP: the allowed origins, trusted proxies, access log and
+    /// certificates change at once, all else with a restart. What stands in a
+    /// flag or in the environment wins over it.
+    #[arg(long, env = "SOUK_EDGE_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Where HTTPS is answered.
     #[arg(long, env = "SOUK_EDGE_HTTPS_LISTEN", requires_all = ["tls_cert", "tls_key"])]
     pub https_listen: Option<SocketAddr>,
@@ -25,12 +31,14 @@ pub struct Config {
         required_unless_present = "https_listen"
     )]
     pub http_listen: Option<SocketAddr>,
-    /// The certificate chain, a PEM file.
-    #[arg(long, env = "SOUK_EDGE_TLS_CERT")]
-    pub tls_cert: Option<PathBuf>,
-    /// Its private key, a PEM file.
-    #[arg(long, env = "SOUK_EDGE_TLS_KEY")]
-    pub tls_key: Option<PathBuf>,
+    /// The certificate chain, a PEM file. Several, with commas between, are
+    /// chosen among by the name that a caller asks for; the first is for all
+    /// others. The files are read again when they change.
+    #[arg(long, env = "SOUK_EDGE_TLS_CERT", value_delimiter = ',')]
+    pub tls_cert: Vec<PathBuf>,
+    /// Its private key, a PEM file; of several, in the same order.
+    #[arg(long, env = "SOUK_EDGE_TLS_KEY", value_delimiter = ',')]
+    pub tls_key: Vec<PathBuf>,
     /// Where the platform team asks for health and metrics.
     #[arg(long, env = "SOUK_ADMIN_LISTEN")]
     pub admin_listen: SocketAddr,
@@ -71,12 +79,24 @@ pub struct Config {
     /// How long a stream may be silent that the caller sends.
     #[arg(long, env = "SOUK_EDGE_UPLOAD_IDLE_SECONDS", default_value_t = 300)]
     pub upload_idle_seconds: u64,
+    /// How long we go on as before after the wish to stop, while /readyz says
+    /// no already: as long as load balancers take to notice.
+    #[arg(long, env = "SOUK_EDGE_UNREADY_SECONDS", default_value_t = 0)]
+    pub unready_seconds: u64,
+    /// A Unix socket on which a new process of the edge asks this one for its
+    /// listening sockets, and takes its place. The new one is started with the
+    /// same flags.
+    #[arg(long, env = "SOUK_EDGE_UPGRADE_SOCKET")]
+    pub upgrade_socket: Option<PathBuf>,
     /// How long requests may go on after the wish to stop.
     #[arg(long, env = "SOUK_EDGE_DRAIN_SECONDS", default_value_t = 10)]
     pub drain_seconds: u64,
     /// Threads that answer requests; 0: one for each processor.
     #[arg(long, env = "SOUK_EDGE_THREADS", default_value_t = 0)]
     pub threads: usize,
+    /// Which requests have a line in the log, and what it tells.
+    #[command(flatten)]
+    pub access_log: AccessLogConfig,
     /// What is asked before callers do.
     #[command(flatten)]
     pub warm: WarmConfig,
@@ -99,4 +119,7 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+    /// What all this was made of.
+    #[arg(skip)]
+    pub source: Source,
 }

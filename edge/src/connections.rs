@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -20,7 +20,8 @@ use crate::{
     address::{Network, block},
     connection::{Conduct, Connection, Patience},
     gather::Gathered,
-    metrics::Live,
+    live::Live,
+    metrics,
 };
 
 /// How many connections there may be.
@@ -31,17 +32,17 @@ pub struct Bounds {
     /// At once from one address, or network of IPv6 that one customer has.
     pub max_per_address: usize,
     /// Proxies before us: many callers come through one of them.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Live<Vec<Network>>,
     /// How long callers may take.
     pub patience: Patience,
 }
 
-/// An app behind a count.
+/// An app behind a count. Clones share both.
 #[derive(Debug)]
 pub struct Counted<A> {
     app: Arc<A>,
-    bounds: Bounds,
-    open: Mutex<Open>,
+    bounds: Arc<Bounds>,
+    open: Arc<Mutex<Open>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,23 +51,42 @@ struct Open {
     by_address: HashMap<IpAddr, usize>,
 }
 
+impl<A> Clone for Counted<A> {
+    fn clone(&self) -> Self {
+        Self {
+            app: Arc::clone(&self.app),
+            open: Arc::clone(&self.open),
+            bounds: Arc::clone(&self.bounds),
+        }
+    }
+}
+
 impl<A> Counted<A> {
     /// Lets so many connections in at once.
     pub fn new(app: A, bounds: Bounds) -> Self {
         Self {
             app: Arc::new(app),
-            bounds,
-            open: Mutex::default(),
+            bounds: Arc::new(bounds),
+            open: Arc::default(),
         }
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.lock().all
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for a connection, if there is one.
     fn take(&self, peer: Option<IpAddr>) -> Option<Place<'_>> {
-        let proxies = &self.bounds.trusted_proxies;
+        let proxies = self.bounds.trusted_proxies.load();
         let address = peer
             .filter(|peer| !proxies.iter().any(|proxy| proxy.contains(*peer)))
             .map(|peer| block(peer.to_canonical()));
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.lock();
         if open.all >= self.bounds.max {
             return None;
         }
@@ -82,6 +102,13 @@ impl<A> Counted<A> {
             open: &self.open,
             address,
         })
+    }
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Counted<A> {
+    /// Closes connections of HTTP/1 on which nothing is asked.
+    pub async fn close_idle(&self) {
+        self.app.cleanup().await;
     }
 }
 
@@ -115,7 +142,7 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
     ) -> Option<Stream> {
         // Closed without a word when there is no place: words cost, too.
         let _place = self.take(peer(&stream))?;
-        let _live = Live::connection();
+        let _live = metrics::Live::connection();
         let connection = Connection::new(stream, self.bounds.patience.clone()).ok()?;
         let connection: Stream = Box::new(connection);
         let connection = match connection.selected_alpn_proto() {
@@ -125,9 +152,8 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
         self.app.process_new(connection, shutdown).await
     }
 
-    async fn cleanup(&self) {
-        self.app.cleanup().await;
-    }
+    // Nothing is cleaned up when nobody is accepted any more: idle connections
+    // are closed when it is time for that.
 }
 
 fn peer(stream: &Stream) -> Option<IpAddr> {
@@ -182,7 +208,7 @@ mod tests {
         let bounds = Bounds {
             max,
             max_per_address,
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            trusted_proxies: Live::new(vec!["10.0.0.0/8".parse().unwrap()]),
             patience: Patience {
                 head_timeout_ms: 1,
                 idle_timeout_ms: 1,

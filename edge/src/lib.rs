@@ -8,7 +8,8 @@
 //! the [`cache`], and [`http_cache`] plain HTTP from the same; [`upstream`] knows
 //! the services, [`site`] other origins; [`answer`] writes what the edge says by
 //! itself; [`signals`] hears of changes; [`warm`] asks before callers do;
-//! [`admin`] shows and purges what is kept.
+//! [`admin`] shows and purges what is kept; [`reload`] changes the
+//! configuration, and [`handover`] the process.
 
 pub mod access_log;
 pub mod address;
@@ -18,20 +19,24 @@ pub mod app;
 pub mod bounds;
 pub mod cache;
 pub mod config;
+pub mod config_file;
 pub mod connection;
 pub mod connections;
 pub mod context;
 pub mod cors;
 pub mod deadline;
 pub mod failure;
+pub mod foreign_log;
 pub mod frame;
 pub mod framing;
 pub mod gather;
 pub mod guard;
+pub mod handover;
 pub mod headers;
 pub mod hello;
 pub mod http_cache;
 pub mod limit;
+pub mod live;
 pub mod members;
 pub mod metrics;
 pub mod origin;
@@ -40,11 +45,14 @@ pub mod proxy;
 pub mod question;
 pub mod read_through;
 pub mod refusal;
+pub mod reload;
 pub mod revocation;
 pub mod route;
 pub mod server;
 pub mod signals;
 pub mod site;
+pub mod sockets;
+pub mod streams;
 pub mod tls;
 pub mod trace;
 pub mod unary;

@@ -234,6 +234,62 @@ thread_local! {
 
 /// Labels of one route that a thread remembers: a service chooses its statuses.
 const MAX_LABELS: usize = 100;
+static CERTIFICATE_EXPIRES: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge(
+        "edge_certificate_expires_seconds",
+        "When a TLS certificate ends, as seconds since 1970, by its first name.",
+        &["certificate"],
+    )
+});
+
+static CERTIFICATE_READS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_certificate_reads_total",
+        "Changed TLS certificates, by first name and outcome: replaced or refused.",
+        &["certificate", "outcome"],
+    )
+});
+
+static CONFIG_RELOADS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_config_reloads_total",
+        "Reloads of the configuration, by outcome: applied or refused.",
+        &["outcome"],
+    )
+});
+
+static LOG_DROPPED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_log_dropped_total",
+        "Records of libraries that came too fast to be logged.",
+        &[],
+    )
+});
+
+/// The certificates that are shown: their first names and when they end.
+pub fn certificates<'a>(shown: impl Iterator<Item = (&'a str, i64)>) {
+    CERTIFICATE_EXPIRES.reset();
+    for (name, unix_seconds) in shown {
+        CERTIFICATE_EXPIRES
+            .with_label_values(&[name])
+            .set(unix_seconds);
+    }
+}
+
+/// A certificate has changed.
+pub fn certificate_read(name: &str, outcome: &str) {
+    CERTIFICATE_READS.with_label_values(&[name, outcome]).inc();
+}
+
+/// The configuration was to be reloaded.
+pub fn config_reloaded(outcome: &str) {
+    CONFIG_RELOADS.with_label_values(&[outcome]).inc();
+}
+
+/// A library's record was not logged.
+pub fn log_dropped() {
+    LOG_DROPPED.with_label_values::<&str>(&[]).inc();
+}
 
 /// A request was answered.
 pub fn answered(

@@ -22,7 +22,7 @@ use svc_kit::auth::Claims;
 use tonic::Code;
 
 use crate::{
-    access_log,
+    access_log::AccessLog,
     address::{self, Network},
     answer,
     bounds::{Bounds, GRACE},
@@ -35,11 +35,13 @@ use crate::{
     headers,
     http_cache::{tags, through::Through},
     limit::{Limits, Verdict},
+    live::Live,
     metrics,
     protocol::Protocol,
     read_through::ReadThrough,
     refusal::Refusal,
     route::{Route, Routes, Target},
+    streams::Streams,
     trace::Trace,
     upstream::{Choice, Upstreams},
 };
@@ -61,9 +63,9 @@ pub struct Edge {
     /// How often.
     pub limits: Arc<Limits>,
     /// Whose scripts may read the answers.
-    pub cors: Cors,
+    pub cors: Live<Cors>,
     /// Proxies before us that are believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Live<Vec<Network>>,
     /// How long callers may take.
     pub patience: Patience,
     /// Where the services are.
@@ -74,6 +76,10 @@ pub struct Edge {
     pub through: Through,
     /// Limits on time and size.
     pub bounds: Bounds,
+    /// One line for each request.
+    pub access_log: Live<AccessLog>,
+    /// The end of streams.
+    pub streams: Streams,
     /// How much runs.
     pub in_flight: InFlight,
 }
@@ -89,8 +95,12 @@ impl Edge {
         context.secure = session
             .digest()
             .is_some_and(|digest| digest.ssl_digest.is_some());
-        context.caller = address::of_caller(peer(session), &request.headers, &self.trusted_proxies);
-        context.origin = self.cors.admitted(&request.headers);
+        context.caller = address::of_caller(
+            peer(session),
+            &request.headers,
+            &self.trusted_proxies.load(),
+        );
+        context.origin = self.cors.load().admitted(&request.headers);
     }
 
     /// Finds the request's route and whether it may take it.
@@ -313,7 +323,12 @@ impl ProxyHttp for Edge {
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         match self.peer(session, context) {
-            Ok(peer) => Ok(Box::new(peer)),
+            Ok(mut peer) => {
+                if context.route.as_ref().is_some_and(Route::is_stream) {
+                    self.streams.join(&mut peer);
+                }
+                Ok(Box::new(peer))
+            }
             Err(refusal) => {
                 context.refusal = Some(refusal);
                 Err(Error::new_up(ErrorType::ConnectError))
@@ -499,7 +514,7 @@ impl ProxyHttp for Edge {
                 conduct.answered();
             }
         }
-        access_log::write(session, context, error);
+        self.access_log.load().write(session, context, error);
     }
 }
 

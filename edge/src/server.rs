@@ -1,25 +1,39 @@
-//! Pingora's server: the listeners and the threads. It runs beside the
-//! process's own runtime, on plain threads, and stops when that says so.
+//! The listeners and the threads that answer. They run beside the process's
+//! own runtime. What stops is taken leave of: nobody's request is lost.
+//!
+//! The drain, in its order: `/readyz` says no, and for a while we go on as
+//! before, so that load balancers notice; then nothing new is accepted;
+//! HTTP/2 is told GOAWAY, HTTP/1 is answered with `connection: close`;
+//! connections of HTTP/1 that lie idle may ask once more for a moment, since
+//! their request may be under way; what runs is finished within its time.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
+    os::fd::{AsRawFd as _, IntoRawFd as _},
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use pingora::{
     apps::HttpServerOptions,
     listeners::TcpSocketOptions,
-    protocols::{TcpKeepalive, http::v2::server::default_h2_options},
-    proxy::http_proxy,
-    server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, configuration::ServerConf},
-    services::listening::Service,
+    protocols::{
+        GetSocketDigest as _, SocketDigest, TcpKeepalive, http::v2::server::default_h2_options,
+        l4::stream::Stream,
+    },
+    proxy::{HttpProxy, http_proxy},
+    server::{Fds, ShutdownWatch, configuration::ServerConf},
+    services::{Service as _, listening::Service},
 };
 use svc_kit::Shutdown;
-use tokio::sync::watch;
+use tokio::{
+    net::TcpStream,
+    runtime::{Handle, Runtime},
+    sync::{oneshot, watch},
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     config::Config,
@@ -28,7 +42,9 @@ use crate::{
     headers::MAX_HEADER_BYTES,
     hello::Hello,
     proxy::Edge,
-    tls::{self, Certificate},
+    sockets::{Purpose, Socket},
+    streams::Streams,
+    tls::{self, Acceptor, Certificates},
     upstream::MAX_ATTEMPTS,
 };
 
@@ -57,25 +73,46 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: usize = 4;
 /// Connections to services without requests that are kept.
 const UPSTREAM_POOL_SIZE: usize = 128;
-/// How long the listeners may take to come up.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often we look whether they are up, or requests are done.
+/// Connections that are taken from the queue before it is closed.
+const LAST_CONNECTIONS: usize = 1024;
+/// How long they may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long we wait at least for those who are agreeing on TLS: they are not
+/// counted yet.
+const SETTLE: Duration = Duration::from_millis(500);
+/// How long an idle connection of HTTP/1 may still ask when we stop; half of
+/// the drain at most. Its caller cannot be told before it asks.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long callers of streams may take to hear that these end.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often we look whether requests are done.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long runtimes may take to end after the drain.
-const RUNTIME_SHUTDOWN_SECONDS: u64 = 1;
+
+type App = Counted<Heard<HttpProxy<Edge>>>;
 
 /// Listeners and what answers behind them, not yet running.
 pub struct Listeners {
-    server: Server,
-    addresses: Vec<SocketAddr>,
+    service: Service<App>,
+    app: App,
+    fds: Fds,
+    doors: Vec<Door>,
+    threads: usize,
+    unready: Duration,
     drain: Duration,
     in_flight: InFlight,
+    streams: Streams,
+}
+
+/// Where callers come in.
+struct Door {
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
 }
 
 impl std::fmt::Debug for Listeners {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Listeners")
-            .field("addresses", &self.addresses)
+            .field("threads", &self.threads)
             .finish_non_exhaustive()
     }
 }
@@ -84,28 +121,27 @@ impl Listeners {
     /// Prepares the listeners of a configuration.
     ///
     /// # Errors
-    /// When an address is taken, or the certificate is of no use.
-    pub fn new(config: &Config, edge: Edge) -> anyhow::Result<Self> {
+    /// When the system gives no handle on a socket.
+    pub fn new(
+        config: &Config,
+        edge: Edge,
+        sockets: &[Socket],
+        certificates: Option<&Arc<Certificates>>,
+    ) -> anyhow::Result<Self> {
         let threads = match config.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let conf = ServerConf {
+        let conf = Arc::new(ServerConf {
             threads,
-            // Alone, a thread runs what is ready in the order in which it woke,
-            // and a connection after all that it answers: larger writes.
-            work_stealing: threads > 1,
-            grace_period_seconds: Some(config.drain_seconds),
-            graceful_shutdown_timeout_seconds: Some(RUNTIME_SHUTDOWN_SECONDS),
             max_retries: MAX_ATTEMPTS,
             upstream_keepalive_pool_size: UPSTREAM_POOL_SIZE,
             ..ServerConf::default()
-        };
-        let mut server = Server::new_with_opt_and_conf(None, conf);
-        server.bootstrap();
+        });
 
-        let in_flight = edge.in_flight.clone();
-        let mut proxy = http_proxy(&server.configuration, edge);
+        let (in_flight, streams) = (edge.in_flight.clone(), edge.streams.clone());
+        let trusted_proxies = edge.trusted_proxies.clone();
+        let mut proxy = http_proxy(&conf, edge);
         let mut options = HttpServerOptions::default();
         options.h2c = true; // on the plain listener; with TLS, ALPN decides
         options.keepalive_request_limit = Some(KEEP_ALIVE_REQUESTS);
@@ -125,124 +161,216 @@ impl Listeners {
         let bounds = connections::Bounds {
             max: config.max_connections,
             max_per_address: config.max_connections_per_address,
-            trusted_proxies: config.trusted_proxies.clone(),
+            trusted_proxies,
             patience: config.patience.clone(),
         };
-        let counted = Counted::new(Heard::new(proxy), bounds);
-        let mut service = Service::new("edge".to_owned(), counted);
-        let mut addresses = Vec::new();
-        if let Some(address) = config.http_listen {
-            free(address)?;
-            service.add_tcp_with_settings(&address.to_string(), socket_options());
-            addresses.push(address);
-        }
-        if let Some(address) = config.https_listen {
-            free(address)?;
-            let (Some(chain), Some(key)) = (&config.tls_cert, &config.tls_key) else {
-                anyhow::bail!("HTTPS needs a certificate and its key");
+        let app = Counted::new(Heard::new(proxy), bounds);
+        let mut service = Service::new("edge".to_owned(), app.clone());
+        let (mut fds, mut doors) = (Fds::new(), Vec::new());
+        for socket in sockets {
+            let address = socket.address.to_string();
+            let tls = match (socket.purpose, certificates) {
+                (Purpose::Admin, _) => continue,
+                (Purpose::Http, _) => {
+                    service.add_tcp_with_settings(&address, socket_options());
+                    None
+                }
+                (Purpose::Https, Some(certificates)) => {
+                    let settings = || tls::settings(Arc::clone(certificates));
+                    let options = Some(socket_options());
+                    service.add_tls_with_settings(&address, options, settings()?);
+                    let hello = Hello::within(config.patience.head());
+                    service.endpoints().set_pre_tls_callback(Arc::new(hello));
+                    Some(Arc::new(settings()?.build()))
+                }
+                (Purpose::Https, None) => anyhow::bail!("HTTPS needs a certificate and its key"),
             };
-            let certificate = Certificate::load(chain, key)?;
-            let settings = tls::settings(certificate)?;
-            service.add_tls_with_settings(&address.to_string(), Some(socket_options()), settings);
-            let hello = Hello::within(config.patience.head());
-            service.endpoints().set_pre_tls_callback(Arc::new(hello));
-            addresses.push(address);
+            fds.add(address, socket.listener()?.into_raw_fd());
+            let listener = socket.listener()?;
+            doors.push(Door { listener, tls });
         }
-        server.add_service(service);
         Ok(Self {
-            server,
-            addresses,
+            service,
+            app,
+            fds,
+            doors,
+            threads,
+            unready: Duration::from_secs(config.unready_seconds),
             drain: Duration::from_secs(config.drain_seconds),
             in_flight,
+            streams,
         })
     }
 
-    /// Answers until told to stop, then finishes what runs, within the time
-    /// for it. `up` hears when the listeners are there.
+    /// Answers until told to stop, then takes its leave. `up` hears when the
+    /// listeners are there and when they are about to go; `succeeded` says
+    /// whether a new process has them.
     ///
     /// # Errors
-    /// When the listeners do not come up.
-    pub async fn run(self, up: watch::Sender<bool>, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self {
-            server,
-            addresses,
-            drain,
-            in_flight,
-        } = self;
-        let (ended, mut end) = watch::channel(());
-        let signal = Box::new(StopSignal(shutdown.clone()));
-        thread::Builder::new()
-            .name("pingora".to_owned())
-            .spawn(move || {
-                server.run(RunArgs {
-                    shutdown_signal: signal,
-                });
-                drop(ended);
-            })
-            .context("the server's thread")?;
-        wait_until_up(&addresses).await?;
+    /// When the listeners end by themselves.
+    pub async fn run(
+        self,
+        up: watch::Sender<bool>,
+        shutdown: Shutdown,
+        succeeded: impl Fn() -> bool,
+    ) -> anyhow::Result<()> {
+        let (mut service, app) = (self.service, self.app);
+        let threads = Threads::start(self.threads)?;
+        let (stop, stopping) = watch::channel(false);
+        let mut accepting = threads.handle.spawn({
+            let (fds, stopping) = (Arc::new(self.fds.into()), stopping.clone());
+            async move { service.start_service(Some(fds), stopping, 1).await }
+        });
         up.send_replace(true);
-        tracing::info!(?addresses, "listening");
-
         tokio::select! {
             () = shutdown.stopped() => {}
-            _ = end.changed() => anyhow::bail!("the server ended by itself"),
+            _ = &mut accepting => anyhow::bail!("the listeners ended by themselves"),
         }
-        // Pingora waits all of its time, whether anything runs or not.
+        up.send_replace(false);
+        if !succeeded() {
+            sleep(self.unready).await;
+        }
+
+        stop.send_replace(true);
+        let _ = accepting.await; // a panic has been told
+        for door in self.doors {
+            let _inside = threads.handle.enter();
+            door.take_last(&app, &stopping);
+        }
+        tracing::info!(connections = app.open(), "draining");
         let begun = Instant::now();
-        tokio::time::sleep(LOOK_EVERY).await;
-        while begun.elapsed() < drain && in_flight.count() > 0 {
-            tokio::time::sleep(LOOK_EVERY).await;
+        let end = begun + self.drain;
+        let linger = begun + LINGER.min(self.drain / 2);
+        let mut idle_may_ask = true;
+        loop {
+            let now = Instant::now();
+            let done = app.open() == 0 && self.in_flight.count() == 0;
+            if now >= end || (done && now >= begun + SETTLE) {
+                break;
+            }
+            if idle_may_ask && now >= linger {
+                idle_may_ask = false;
+                app.close_idle().await;
+            }
+            sleep(LOOK_EVERY).await;
         }
+        let requests = self.in_flight.count();
+        if requests > 0 {
+            tracing::warn!(requests, "not all was done in time");
+            self.streams.end();
+            let end = Instant::now() + FAREWELL;
+            while Instant::now() < end && app.open() > 0 {
+                sleep(LOOK_EVERY).await;
+            }
+        }
+        drop(threads);
         Ok(())
     }
 }
 
-/// Tells Pingora to stop.
-struct StopSignal(Shutdown);
-
-#[async_trait]
-impl ShutdownSignalWatch for StopSignal {
-    async fn recv(&self) -> ShutdownSignal {
-        self.0.stopped().await;
-        ShutdownSignal::GracefulTerminate
+impl Door {
+    /// Takes in those who were in the queue when nobody accepted any more:
+    /// they would be reset.
+    fn take_last(self, app: &App, stopping: &ShutdownWatch) {
+        for _ in 0..LAST_CONNECTIONS {
+            let Ok((stream, _)) = self.listener.accept() else {
+                return;
+            };
+            let (app, stopping) = (Arc::new(app.clone()), stopping.clone());
+            let tls = self.tls.clone();
+            tokio::spawn(async move {
+                match timeout(HANDSHAKE_TIMEOUT, greet(stream, tls)).await {
+                    Ok(Ok(stream)) => Service::<App>::handle_event(stream, app, stopping).await,
+                    Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "no TLS"),
+                    Err(_) => tracing::debug!("no TLS in time"),
+                }
+            });
+        }
     }
 }
 
-/// Pingora would end in a panic, after half a minute.
-fn free(address: SocketAddr) -> anyhow::Result<()> {
-    TcpListener::bind(address)
-        .map(drop)
-        .with_context(|| format!("cannot listen on {address}"))
+async fn greet(
+    stream: std::net::TcpStream,
+    tls: Option<Arc<Acceptor>>,
+) -> anyhow::Result<pingora::protocols::Stream> {
+    stream.set_nonblocking(true)?;
+    let peer = stream.peer_addr()?;
+    let stream = TcpStream::from_std(stream)?;
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+    // It is new: nothing is in the way.
+    let _ = digest.peer_addr.set(Some(peer.into()));
+    let mut stream = Stream::from(stream);
+    stream.set_socket_digest(digest);
+    stream.set_nodelay()?;
+    Ok(match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.tls_handshake(stream).await?),
+    })
 }
 
-async fn wait_until_up(addresses: &[SocketAddr]) -> anyhow::Result<()> {
-    for address in addresses {
-        let up = async {
-            while tokio::net::TcpStream::connect(reachable(*address))
-                .await
-                .is_err()
-            {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        tokio::time::timeout(LISTEN_TIMEOUT, up)
-            .await
-            .with_context(|| format!("nothing answers on {address}"))?;
-    }
-    Ok(())
+/// The threads that answer. They end with it, whatever they do.
+struct Threads {
+    handle: Handle,
+    end: End,
 }
 
-/// "Any address" can be listened on, but not called.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            std::net::Ipv4Addr::LOCALHOST.into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
+/// How they end.
+enum End {
+    Many(Option<Runtime>),
+    /// Its thread ends when this is dropped.
+    One {
+        _alive: oneshot::Sender<()>,
+    },
+}
+
+impl Threads {
+    fn start(count: usize) -> anyhow::Result<Self> {
+        if count == 1 {
+            return Self::start_one();
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(count)
+            .thread_name("edge")
+            .enable_all()
+            .build()
+            .context("the threads that answer")?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            end: End::Many(Some(runtime)),
+        })
     }
-    address
+
+    /// Alone, a thread runs what is ready in the order in which it woke, and a
+    /// connection after all that it answers: larger writes.
+    fn start_one() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the thread that answers")?;
+        let handle = runtime.handle().clone();
+        let (alive, ended) = oneshot::channel::<()>();
+        thread::Builder::new()
+            .name("edge".to_owned())
+            .spawn(move || {
+                let _ = runtime.block_on(ended); // an error is the end that is waited for
+                runtime.shutdown_background();
+            })
+            .context("the thread that answers")?;
+        Ok(Self {
+            handle,
+            end: End::One { _alive: alive },
+        })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let End::Many(runtime) = &mut self.end
+            && let Some(runtime) = runtime.take()
+        {
+            runtime.shutdown_background(); // waiting would block the process's own
+        }
+    }
 }
 
 fn socket_options() -> TcpSocketOptions {

@@ -57,6 +57,24 @@ impl Admin {
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             anyhow::anyhow!("cannot listen on {listen} for administration: {error}")
         })?;
+        self.answer(listener, shutdown).await
+    }
+
+    /// Answers on a socket that listens already, until told to stop.
+    ///
+    /// # Errors
+    /// When the socket is of no use.
+    pub async fn serve_on(
+        self,
+        listener: std::net::TcpListener,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<()> {
+        listener.set_nonblocking(true)?;
+        self.answer(TcpListener::from_std(listener)?, shutdown)
+            .await
+    }
+
+    async fn answer(self, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
         let stopping = shutdown.clone();
         let more = self.routes.clone();
         let router = Router::new()

@@ -26,3 +26,4 @@ mod tls;
 mod tokens;
 mod upstreams;
 mod warming;
+mod without_loss;

@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use edge::App;
+use proto::souk::order::v1::WatchOrderRequest;
 use tokio::{net::TcpStream, time::Instant};
+use tonic::Code;
 
-use crate::support::{Harness, config, free_address, product_id, read, until};
+use crate::support::{
+    Harness, config, free_address, product_id, read,
+    tokens::{bearing, customer},
+    until,
+};
 
 #[tokio::test]
 async fn what_runs_is_finished_and_nothing_new_is_begun() {
@@ -25,6 +31,31 @@ async fn what_runs_is_finished_and_nothing_new_is_begun() {
     assert!(!running.is_finished());
     edge.shop.gate.add_permits(1);
     assert_eq!(running.await.unwrap().0.id, id);
+    let task = edge.task.lock().await.take().unwrap();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_is_left_at_the_end_is_told_to_come_back() {
+    let edge = Harness::start().await;
+    let mut order = edge.order().await;
+    let token = customer(&edge.clock);
+    let watching = order.watch_order(bearing(&token, WatchOrderRequest::default()));
+    let saying = async {
+        until("it listens", async || {
+            edge.shop.updates.receiver_count() == 1
+        })
+        .await;
+        edge.shop.updates.send("one".to_owned()).unwrap();
+    };
+    let (stream, ()) = tokio::join!(watching, saying);
+    let mut stream = stream.unwrap().into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+
+    edge.shutdown.stop();
+    let told = stream.message().await.unwrap_err();
+    assert_eq!(told.code(), Code::Unavailable, "{told:?}");
+    assert_eq!(told.message(), "the service did not answer properly");
     let task = edge.task.lock().await.take().unwrap();
     task.await.unwrap().unwrap();
 }

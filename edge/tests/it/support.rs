@@ -198,6 +198,16 @@ pub(crate) fn config(
     shop_url: &str,
     flags: &[&str],
 ) -> Config {
+    Config::try_parse_from(arguments(edge, admin, shop_url, flags)).unwrap()
+}
+
+/// The command line of such an edge.
+pub(crate) fn arguments(
+    edge: SocketAddr,
+    admin: SocketAddr,
+    shop_url: &str,
+    flags: &[&str],
+) -> Vec<String> {
     let edge = edge.to_string();
     let admin = admin.to_string();
     let jwks = format!("{shop_url}/.well-known/jwks.json");
@@ -231,7 +241,7 @@ pub(crate) fn config(
         }
     }
     arguments.extend(flags);
-    Config::try_parse_from(arguments).unwrap()
+    arguments.into_iter().map(str::to_owned).collect()
 }
 
 /// An answer of plain HTTP.
