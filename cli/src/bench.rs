@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub use figures::Figures;
 
-use self::clients::Clients;
+use self::clients::{Clients, Placed};
 use self::figures::{Row, WorkedOff};
 use self::shop::Shop;
 use crate::stack::Process;
@@ -62,11 +62,11 @@ pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<F
     for &count in &options.clients {
         let mut rounds = Vec::new();
         for round in 1..=options.rounds {
-            say(&format!("{count} clients, placing alone, round {round}"));
             let pgbench = pgbench::run(&shop, count, options.each).await?;
             let placed = clients
                 .place(&shop, count, options.each, &shop.products)
                 .await?;
+            say(&told("placing alone", count, round, pgbench, &placed));
             rounds.push((pgbench, placed));
         }
         alone.push(Row::median(count, rounds));
@@ -83,11 +83,11 @@ pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<F
         let mut rounds = Vec::new();
         let mut hot_rates = Vec::new();
         for round in 1..=options.rounds {
-            say(&format!("{count} clients, the whole shop, round {round}"));
             let pgbench = pgbench::run(&shop, count, options.each).await?;
             let many = clients
                 .place(&shop, count, options.each, &shop.products)
                 .await?;
+            say(&told("the whole shop", count, round, pgbench, &many));
             shop.settle().await?;
             let hot: &[Uuid] = std::slice::from_ref(&shop.hot);
             let hot = clients.place(&shop, count, options.each, hot).await?;
@@ -115,4 +115,12 @@ pub async fn run(options: &BenchOptions, say: impl Fn(&str)) -> anyhow::Result<F
     }
     shop.close().await;
     Ok(Figures::new(alone, worked_off, whole, paced, &backlogs))
+}
+
+/// One measurement, as soon as it is made.
+fn told(what: &str, clients: usize, round: usize, pgbench: f64, placed: &Placed) -> String {
+    format!(
+        "{clients} clients, {what}, round {round}: pgbench {pgbench:.0}/s, orders {:.0}/s",
+        placed.rate()
+    )
 }

@@ -31,7 +31,8 @@ use crate::{
     reload::Reload,
     revocation::Revocations,
     route::Routes,
-    server::Listeners,
+    server::{Listeners, UPSTREAM_POOL_SIZE},
+    short_way::ShortWay,
     signals::Signals,
     site,
     sockets::{Purpose, Socket},
@@ -126,6 +127,7 @@ impl App {
             upstreams: upstreams.clone(),
             read_through,
             through: Through::new(Arc::new(Pages::new(Arc::clone(&cache))), default_timeout),
+            short_way: ShortWay::new(UPSTREAM_POOL_SIZE),
             bounds: Bounds {
                 max_body_bytes: config.max_body_bytes,
                 default_timeout,

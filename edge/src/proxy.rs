@@ -41,6 +41,7 @@ use crate::{
     read_through::ReadThrough,
     refusal::Refusal,
     route::{Route, Routes, Target},
+    short_way::ShortWay,
     streams::Streams,
     trace::Trace,
     upstream::{Choice, Upstreams},
@@ -74,6 +75,8 @@ pub struct Edge {
     pub read_through: ReadThrough,
     /// Pages of plain HTTP from the cache.
     pub through: Through,
+    /// The short way of small calls.
+    pub short_way: ShortWay,
     /// Limits on time and size.
     pub bounds: Bounds,
     /// One line for each request.
@@ -293,7 +296,7 @@ impl ProxyHttp for Edge {
         if let Some(site) = route.site() {
             return self.through.answer(session, context, site).await;
         }
-        Ok(false)
+        self.short_way.answer(self, session, context).await
     }
 
     async fn request_body_filter(

@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use pingora::{Result, proxy::Session};
-use tokio::time::Instant;
 use tonic::Code;
 
 use crate::{
     answer,
+    body::{self, Body},
     cache::{
         Cache, Found, Outcome,
         entry::Entry,
@@ -19,7 +19,7 @@ use crate::{
         plan::CachePlan,
     },
     context::{CacheOutcome, Context},
-    frame, headers, metrics,
+    frame, metrics,
     origin::Origin,
     protocol::Protocol,
     refusal::Refusal,
@@ -270,44 +270,14 @@ fn is_outage(outcome: &Outcome) -> bool {
     }
 }
 
-/// Reads the question out of a request. What has been read stays in the
-/// session's buffer, so that the request can still go on to the service.
+/// Reads the question out of a request.
 async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Question, Refusal>> {
-    let request = &session.req_header().headers;
-    let too_long =
-        headers::content_length(request).is_some_and(|length| length > MAX_QUESTION_BYTES);
-    if too_long {
-        return Ok(Ok(Question::Other));
-    }
-    session.enable_retry_buffering();
-    let mut body = Bytes::new();
-    // For all of it: who sends a byte now and then does not send it.
-    let until = Instant::now() + QUESTION_TIMEOUT;
-    loop {
-        let chunk = session.read_request_body();
-        match tokio::time::timeout_at(until, chunk).await {
-            Err(_) => return Ok(Err(Refusal::BodyTimeout)),
-            Ok(chunk) => match chunk? {
-                // Most come in one piece.
-                Some(chunk) if body.is_empty() => body = chunk,
-                Some(chunk) => {
-                    let mut longer = BytesMut::from(body);
-                    longer.extend_from_slice(&chunk);
-                    body = longer.freeze();
-                }
-                None => break,
-            },
-        }
-        if session.retry_buffer_truncated() {
-            return Ok(Err(Refusal::BodyTooLarge));
-        }
-        if body.len() > MAX_QUESTION_BYTES {
-            return Ok(Ok(Question::Other));
-        }
-        if session.is_body_done() {
-            break;
-        }
-    }
+    let body = match body::read(session, MAX_QUESTION_BYTES, QUESTION_TIMEOUT).await? {
+        Body::Whole(body) => body,
+        Body::Long => return Ok(Ok(Question::Other)),
+        Body::Lost => return Ok(Err(Refusal::BodyTooLarge)),
+        Body::Late => return Ok(Err(Refusal::BodyTimeout)),
+    };
     let body = match protocol {
         Protocol::GrpcWebText => match frame::decode_text(&body) {
             Some(body) => body,

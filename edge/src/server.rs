@@ -72,7 +72,7 @@ const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: usize = 4;
 /// Connections to services without requests that are kept.
-const UPSTREAM_POOL_SIZE: usize = 128;
+pub const UPSTREAM_POOL_SIZE: usize = 128;
 /// Connections that are taken from the queue before it is closed.
 const LAST_CONNECTIONS: usize = 1024;
 /// How long they may take to agree on TLS.

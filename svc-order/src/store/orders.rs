@@ -248,8 +248,7 @@ pub async fn lock_all(
     let rows = select_orders!("WHERE id = ANY($1) ORDER BY id FOR UPDATE", &ids)
         .fetch_all(&mut *tx)
         .await?;
-    let accounts: Vec<Uuid> = rows.iter().map(|row| row.account_id).collect();
-    let lines = lines_of_all(tx, &accounts, &ids).await?;
+    let lines = lines(tx, &rows).await?;
     let orders = whole(rows, lines)?;
     Ok(orders.into_iter().map(|order| (order.id, order)).collect())
 }
@@ -285,8 +284,7 @@ pub async fn list(
     )
     .fetch_all(&mut *db)
     .await?;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let lines = lines(db, account.0, &ids).await?;
+    let lines = lines(db, &rows).await?;
     whole(rows, lines)
 }
 
@@ -301,13 +299,13 @@ pub async fn find_all(
     let (accounts, ids): (Vec<Uuid>, Vec<Uuid>) =
         names.iter().map(|(account, id)| (account.0, id.0)).unzip();
     let rows = select_orders!(
-        "WHERE account_id = ANY($1) AND id = ANY($2)",
+        "WHERE (account_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))",
         &accounts,
         &ids
     )
     .fetch_all(&mut *db)
     .await?;
-    let lines = lines_of_all(db, &accounts, &ids).await?;
+    let lines = lines(db, &rows).await?;
     whole(rows, lines)
 }
 
@@ -548,39 +546,27 @@ pub async fn unfinished(db: &mut PgConnection) -> Result<Unfinished, StoreError>
 
 async fn with_lines(db: &mut PgConnection, row: Option<Row>) -> Result<Option<Order>, StoreError> {
     let Some(row) = row else { return Ok(None) };
-    let lines = lines(db, row.account_id, &[row.id]).await?;
+    let lines = lines(db, std::slice::from_ref(&row)).await?;
     row.into_order(lines).map(Some)
 }
 
-async fn lines(
-    db: &mut PgConnection,
-    account: Uuid,
-    orders: &[Uuid],
-) -> Result<Vec<LineRow>, StoreError> {
+/// The lines of some orders. OFFSET 0 has each order looked up by its key,
+/// whatever PostgreSQL believes of the size of the table.
+async fn lines(db: &mut PgConnection, orders: &[Row]) -> Result<Vec<LineRow>, StoreError> {
+    let (accounts, ids): (Vec<Uuid>, Vec<Uuid>) = orders
+        .iter()
+        .map(|order| (order.account_id, order.id))
+        .unzip();
     Ok(sqlx::query_as!(
         LineRow,
         "SELECT order_id, product_id, title, quantity, unit_price_minor, returned_quantity
-         FROM order_lines
-         WHERE account_id = $1 AND order_id = ANY($2) ORDER BY order_id, position",
-        account,
-        orders
-    )
-    .fetch_all(db)
-    .await?)
-}
-
-async fn lines_of_all(
-    db: &mut PgConnection,
-    accounts: &[Uuid],
-    orders: &[Uuid],
-) -> Result<Vec<LineRow>, StoreError> {
-    Ok(sqlx::query_as!(
-        LineRow,
-        "SELECT order_id, product_id, title, quantity, unit_price_minor, returned_quantity
-         FROM order_lines
-         WHERE account_id = ANY($1) AND order_id = ANY($2) ORDER BY order_id, position",
-        accounts,
-        orders
+         FROM unnest($1::uuid[], $2::uuid[]) AS wanted (account, id) CROSS JOIN LATERAL (
+             SELECT * FROM order_lines
+             WHERE account_id = wanted.account AND order_id = wanted.id OFFSET 0
+         ) AS line
+         ORDER BY order_id, position",
+        &accounts,
+        &ids
     )
     .fetch_all(db)
     .await?)

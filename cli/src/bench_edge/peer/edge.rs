@@ -3,8 +3,8 @@
 use super::super::server::{Ground, Listens};
 use crate::stack::Launch;
 
-/// Never reached, but counted up to.
-const PER_MINUTE: &str = "4000000000";
+/// The most that may be set: never reached, but counted up to.
+const PER_MINUTE: &str = "60000000";
 
 pub(super) fn launch(launch: Launch, ground: &Ground<'_>, listens: Listens) -> Launch {
     let origin = format!("http://{}", ground.origin.address);

@@ -47,6 +47,12 @@ http {{
     keepalive 512;
     keepalive_requests 1000000000;
   }}
+  # Kept connections of HTTP/1 and HTTP/2 must not be mixed.
+  upstream grpc_origin {{
+    server {origin};
+    keepalive 512;
+    keepalive_requests 1000000000;
+  }}
   server {{
     listen 127.0.0.1:{https} ssl http2;
     listen 127.0.0.1:{http};
@@ -66,12 +72,12 @@ http {{
     }}
     location = /souk.identity.v1.IdentityService/LogIn {{
       limit_req zone=limit burst=1000000 nodelay;
-      grpc_pass grpc://origin;
+      grpc_pass grpc://grpc_origin;
     }}
     location / {{
       error_page 418 = @web;
       if ($http_content_type = "application/grpc-web+proto") {{ return 418; }}
-      grpc_pass grpc://origin;
+      grpc_pass grpc://grpc_origin;
     }}
     location @web {{ proxy_pass http://origin; }}
   }}
