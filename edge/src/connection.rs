@@ -18,17 +18,14 @@ use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
 use pingora::{
     http::ResponseHeader,
-    protocols::{
-        ALPN, Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown,
-        SocketDigest, Ssl, Stream, TimingDigest, UniqueID, UniqueIDType,
-        raw_connect::ProxyDigest,
-        tls::{SslDigest, TlsRef},
-    },
+    protocols::{Digest, GetProxyDigest, Peek, Shutdown, Stream, raw_connect::ProxyDigest},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
 };
+
+use crate::forward::forward_to_stream;
 
 /// Bytes that may come before the head of a request is whole. More than its
 /// headers may have: those are counted later, and refused with a reason.
@@ -368,40 +365,10 @@ impl Shutdown for Connection {
     }
 }
 
-impl UniqueID for Connection {
-    fn id(&self) -> UniqueIDType {
-        self.stream.id()
-    }
-}
-
-impl Ssl for Connection {
-    fn get_ssl(&self) -> Option<&TlsRef> {
-        self.stream.get_ssl()
-    }
-
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Connection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
-    }
-}
+forward_to_stream!(Connection);
 
 impl GetProxyDigest for Connection {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         Some(Arc::clone(&self.digest))
-    }
-}
-
-impl GetSocketDigest for Connection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
     }
 }

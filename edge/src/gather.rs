@@ -9,18 +9,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    Stream, TimingDigest, UniqueID, UniqueIDType,
-    raw_connect::ProxyDigest,
-    tls::{SslDigest, TlsRef},
-};
+use pingora::protocols::{GetProxyDigest, Peek, Shutdown, Stream, raw_connect::ProxyDigest};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::forward::forward_to_stream;
 
 /// What waits at most: a record of TLS.
 const GATHER_BYTES: usize = 16 * 1024;
@@ -194,39 +190,7 @@ impl Shutdown for Gathered {
     }
 }
 
-impl UniqueID for Gathered {
-    fn id(&self) -> UniqueIDType {
-        self.stream.id()
-    }
-}
-
-impl Ssl for Gathered {
-    fn get_ssl(&self) -> Option<&TlsRef> {
-        self.stream.get_ssl()
-    }
-
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Gathered {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.stream.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.stream.get_write_pending_time()
-    }
-}
+forward_to_stream!(Gathered);
 
 impl GetProxyDigest for Gathered {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
@@ -235,16 +199,6 @@ impl GetProxyDigest for Gathered {
 
     fn set_proxy_digest(&mut self, digest: ProxyDigest) {
         self.stream.set_proxy_digest(digest);
-    }
-}
-
-impl GetSocketDigest for Gathered {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
-    }
-
-    fn set_socket_digest(&mut self, digest: SocketDigest) {
-        self.stream.set_socket_digest(digest);
     }
 }
 

@@ -28,6 +28,7 @@ pub mod cors;
 pub mod deadline;
 pub mod failure;
 pub mod foreign_log;
+mod forward;
 pub mod frame;
 pub mod framing;
 pub mod gather;
