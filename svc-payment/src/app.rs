@@ -141,6 +141,7 @@ async fn provider(
             // Connections of its own: it plays an outside system.
             let config = DbConfig {
                 max_connections: sandbox::CONNECTIONS,
+                acquire_timeout_ms: sandbox::PATIENCE_MS,
                 reader_url: None,
                 ..config.db.clone()
             };
