@@ -114,8 +114,9 @@ impl Process {
                 "wake",
                 wake::run(app.db.clone(), app.due.clone(), shutdown.clone()),
             );
+        let send = SendQueued::new(app.clone());
         for _ in 0..SEND_WORKERS {
-            let worker = SendQueued { app: app.clone() };
+            let worker = send.clone();
             let poke = Some(app.due.clone());
             parts = parts.with("send", job::run(worker, LOOK_EVERY, poke, shutdown.clone()));
         }

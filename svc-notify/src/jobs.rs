@@ -1,4 +1,4 @@
-//! Workers without input. Several run beside each other, each with one message
+//! Workers without input. Several run beside each other, each with few messages
 //! at a time, so that a slow mail server holds up few.
 
 mod send_queued;
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 pub use send_queued::SendQueued;
 
-/// How many messages are sent at once by one process.
+/// How many workers of one process send messages. A mail server sees as many
+/// connections at most as all of them have messages at a time.
 pub const SEND_WORKERS: usize = 8;
 
 /// How often a worker looks that nobody has woken.

@@ -2,7 +2,7 @@
 //! worker does, after the commit, and as soon as the contact is known.
 
 use sqlx::PgConnection;
-use svc_kit::{id::AccountId, telemetry};
+use svc_kit::{consumer::Heard, id::AccountId, telemetry};
 
 use crate::{
     app::App,
@@ -12,6 +12,15 @@ use crate::{
     store::deliveries::{self, NewDelivery},
 };
 
+/// What somebody is told.
+#[derive(Debug)]
+pub struct Told {
+    /// Who.
+    pub account_id: AccountId,
+    /// What.
+    pub notice: Notice,
+}
+
 /// Queues a notice, unless it was queued before.
 ///
 /// # Errors
@@ -20,18 +29,39 @@ pub async fn queue_notice(
     app: &App,
     tx: &mut PgConnection,
     account_id: AccountId,
-    notice: &Notice,
+    notice: Notice,
 ) -> Result<(), Error> {
-    let subject = app.templates.subject(notice)?;
-    let trace_parent = telemetry::current_traceparent();
-    let delivery = NewDelivery {
-        id: DeliveryId::generate(&app.clock),
-        account_id,
-        notice,
-        subject: &subject,
-        trace_parent: trace_parent.as_deref(),
-    };
-    let queued = deliveries::insert_once(tx, &delivery, app.clock.now()).await?;
-    tracing::info!(template = notice.template().as_str(), queued, "notice");
+    let told = Heard::here(Told { account_id, notice });
+    queue_notices(app, tx, vec![told]).await
+}
+
+/// Queues notices, each unless it was queued before, and in its own trace.
+///
+/// # Errors
+/// When a notice cannot be put into words or the database does not answer.
+pub async fn queue_notices(
+    app: &App,
+    tx: &mut PgConnection,
+    told: Vec<Heard<Told>>,
+) -> Result<(), Error> {
+    let mut new = Vec::with_capacity(told.len());
+    let mut spans = Vec::with_capacity(told.len());
+    for Heard { event, span } in told {
+        let Told { account_id, notice } = event;
+        new.push(NewDelivery {
+            id: DeliveryId::generate(&app.clock),
+            account_id,
+            subject: app.templates.subject(&notice)?,
+            notice,
+            trace_parent: span.in_scope(telemetry::current_traceparent),
+        });
+        spans.push(span);
+    }
+    let queued = deliveries::insert_once(tx, &new, app.clock.now()).await?;
+    for (delivery, span) in new.iter().zip(spans) {
+        let template = delivery.notice.template().as_str();
+        let queued = queued.contains(&delivery.id);
+        span.in_scope(|| tracing::info!(template, queued, "notice"));
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Sends a delivery in three steps, of which any may be the last one before a
-//! crash: claim it and commit; send it, outside of any transaction; record the
-//! outcome. What was sent and not recorded is sent again, under the same
-//! Message-ID.
+//! Sends deliveries in three steps, of which any may be the last one before a
+//! crash: claim them and commit; send each by itself, outside of any
+//! transaction; record the outcomes. What was sent and not recorded is sent
+//! again, under the same Message-ID.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     app::App,
     backoff,
     channel::Mail,
-    delivery::SendError,
+    delivery::{DeliveryId, SendError},
     error::Error,
     store::deliveries::{self, Claimed},
 };
@@ -17,12 +17,17 @@ use crate::{
 /// How long sending one message may take.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Claims the delivery that has been due for longest.
+/// The most deliveries that are claimed together, and sent at the same time.
+pub const CLAIMED_TOGETHER: u32 = 4;
+
+/// Claims the deliveries that have been due for longest, at most
+/// [`CLAIMED_TOGETHER`].
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
-    Ok(deliveries::claim_due(app.db.writer(), app.clock.now()).await?)
+pub async fn begin(app: &App) -> Result<Vec<Claimed>, Error> {
+    let now = app.clock.now();
+    Ok(deliveries::claim_due(app.db.writer(), now, CLAIMED_TOGETHER).await?)
 }
 
 /// Sends it.
@@ -48,30 +53,26 @@ pub async fn send(app: &App, claimed: &Claimed) -> Result<(), SendError> {
         .unwrap_or_else(|_| Err(SendError::Later("TIMEOUT".to_owned())))
 }
 
-/// Records what became of it.
+/// Records that these have left.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn conclude(
-    app: &App,
-    claimed: &Claimed,
-    outcome: Result<(), SendError>,
-) -> Result<(), Error> {
-    let now = app.clock.now();
-    let template = claimed.notice.template().as_str();
+pub async fn conclude_sent(app: &App, ids: &[DeliveryId]) -> Result<(), Error> {
+    Ok(deliveries::sent(app.db.writer(), ids, app.clock.now()).await?)
+}
+
+/// Records that an attempt has failed. It is tried again, unless that is of no
+/// use.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn conclude_failed(app: &App, claimed: &Claimed, error: &SendError) -> Result<(), Error> {
     let attempt = claimed.attempt;
-    match outcome {
-        Ok(()) => {
-            deliveries::sent(app.db.writer(), claimed.id, now).await?;
-            tracing::info!(template, attempt, "sent");
-        }
-        Err(error) => {
-            let code = error.code();
-            let given_up = error.is_final(attempt);
-            let retry_time = (!given_up).then(|| now + backoff::pause(attempt));
-            deliveries::failed(app.db.writer(), claimed, code, retry_time).await?;
-            tracing::warn!(template, attempt, code, given_up, "not sent");
-        }
-    }
+    let code = error.code();
+    let given_up = error.is_final(attempt);
+    let retry_time = (!given_up).then(|| app.clock.now() + backoff::pause(attempt));
+    deliveries::failed(app.db.writer(), claimed, code, retry_time).await?;
+    let template = claimed.notice.template().as_str();
+    tracing::warn!(template, attempt, code, given_up, "not sent");
     Ok(())
 }

@@ -141,6 +141,7 @@ async fn provider(
             // Connections of its own: it plays an outside system.
             let config = DbConfig {
                 max_connections: sandbox::CONNECTIONS,
+                acquire_timeout_ms: sandbox::PATIENCE_MS,
                 reader_url: None,
                 ..config.db.clone()
             };
@@ -185,8 +186,9 @@ impl Process {
             .with("consumers", consumers.run(shutdown.clone()))
             .with("relay", relay.run(shutdown.clone()))
             .with("wake", wake::run(app.db.clone(), workers, shutdown.clone()));
+        let charge = ChargeRequested::new(app.clone());
         for _ in 0..CHARGE_WORKERS {
-            let worker = ChargeRequested { app: app.clone() };
+            let worker = charge.clone();
             let poke = Some(app.due.charges.clone());
             parts = parts.with(
                 "charge",

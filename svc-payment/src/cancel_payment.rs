@@ -33,7 +33,8 @@ pub async fn cancel_payment(
     tracing::info!(%order_id, payment_id = %payment.id, ?cancelled, "order cancelled");
     match cancelled {
         Cancelled::BeforeCharge => {
-            payments::conclude(tx, payment.id, payments::Outcome::Cancelled, now).await?;
+            let outcome = (payment.id, payments::Outcome::Cancelled);
+            payments::conclude(tx, &[outcome], now).await?;
         }
         Cancelled::MustRefund => {
             let left = payment.refundable();

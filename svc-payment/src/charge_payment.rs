@@ -1,40 +1,61 @@
-//! Charges a payment in three steps, of which any may be the last one before a
-//! crash: record the attempt and commit; ask the provider, outside of any
-//! transaction; record the outcome. A step that got lost is made up for by the
+//! Charges payments in three steps, of which any may be the last one before a
+//! crash: record the attempts and commit; ask the provider, outside of any
+//! transaction; record the outcomes. A step that got lost is made up for by the
 //! next attempt, which looks up before it charges again.
+//!
+//! Those that are due are claimed together, each is asked for by itself, and
+//! those whose answers are there at the same moment are concluded together.
 
-use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
-use svc_kit::id;
+mod follow;
+
+use std::{slice, sync::Arc};
+
+use svc_kit::error::{Kind, ServiceError as _, chain};
+use tracing::{Instrument as _, Span};
 
 use crate::{
-    announce_outcome::announce_outcome,
     app::App,
-    backoff,
     error::Error,
-    ledger::Posting,
-    payment::{Call, NO_ATTEMPT, Next, OrderId, Payment, Status, When},
-    provider::{Decline, FoundCharge, Receipt},
-    refund::Cause,
-    refund_payment::request_refund,
+    payment::{Call, NO_ATTEMPT, OrderId, Status},
+    provider::FoundCharge,
     store::{
-        checkouts, ledger,
-        payments::{self, Claimed, Outcome},
+        checkouts,
+        payments::{self, Claimed},
         provider_calls::{self, CallKey},
     },
 };
+use follow::Following;
 
-/// Claims the payment that has been due for longest, and records the attempt.
+/// The most payments that are claimed together.
+pub const CLAIMED_TOGETHER: u32 = 16;
+
+/// What the provider has said of a claimed payment.
+#[derive(Debug)]
+pub struct Answered {
+    /// The payment as it was claimed.
+    pub claimed: Claimed,
+    /// The answer.
+    pub answer: FoundCharge,
+    /// The span of its charge: what it leads to belongs to that trace.
+    pub span: Span,
+}
+
+/// Claims the payments that have been due for longest, and records the
+/// attempts. At most [`CLAIMED_TOGETHER`].
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
+pub async fn begin(app: &App) -> Result<Vec<Claimed>, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let choose = || app.providers.for_new_charge();
-    let claimed = payments::claim_due(&mut tx, now, choose).await?;
-    if let Some(claimed) = &claimed {
-        provider_calls::begin(&mut tx, key(claimed), claimed.call.as_str(), now).await?;
+    let claimed = payments::claim_due(&mut tx, now, CLAIMED_TOGETHER, choose).await?;
+    let calls: Vec<_> = claimed
+        .iter()
+        .map(|one| (key(one), one.call.as_str()))
+        .collect();
+    if !calls.is_empty() {
+        provider_calls::begin(&mut tx, &calls, now).await?;
     }
     tx.commit().await?;
     Ok(claimed)
@@ -61,21 +82,70 @@ pub async fn ask(app: &App, claimed: &Claimed) -> FoundCharge {
     watched.answer(claimed.call.as_str(), answer).await
 }
 
-/// Records what the provider has said, and what follows from it.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundCharge) -> Result<(), Error> {
+/// Records what the provider has said, and what follows from it, in one
+/// transaction. If that fails, each goes by itself, and only what is wrong with
+/// itself keeps it out.
+pub async fn conclude(app: &App, answered: &[Answered]) -> Vec<Result<(), Arc<Error>>> {
+    match conclude_together(app, answered).await {
+        Ok(()) => answered.iter().map(|_| Ok(())).collect(),
+        Err(error) if answered.len() > 1 && error.kind() != Kind::Unavailable => {
+            let payments = answered.len();
+            tracing::warn!(
+                error = chain(&error),
+                payments,
+                "payments not concluded together"
+            );
+            let mut concluded = Vec::with_capacity(payments);
+            for one in answered {
+                let alone = conclude_together(app, slice::from_ref(one));
+                let alone = alone.instrument(one.span.clone()).await;
+                if let Err(error) = &alone {
+                    let payment_id = one.claimed.payment.id;
+                    tracing::warn!(%payment_id, error = chain(error), "payment not concluded");
+                }
+                concluded.push(alone.map_err(Arc::new));
+            }
+            concluded
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            answered.iter().map(|_| Err(Arc::clone(&error))).collect()
+        }
+    }
+}
+
+async fn conclude_together(app: &App, answered: &[Answered]) -> Result<(), Error> {
     let now = app.clock.now();
-    let order_id = claimed.payment.order_id;
+    let order_ids: Vec<OrderId> = answered
+        .iter()
+        .map(|one| one.claimed.payment.order_id)
+        .collect();
+    let calls: Vec<_> = answered
+        .iter()
+        .map(|one| (key(&one.claimed), one.answer.as_str()))
+        .collect();
     let mut tx = app.db.begin().await?;
-    let order_cancelled = checkouts::lock(&mut tx, order_id, now).await?;
-    let Some(payment) = payments::lock_of_order(&mut tx, order_id).await? else {
-        return Err(Error::NotFound);
-    };
-    provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
-    let attempt = claimed.payment.attempts;
-    follow(app, &mut tx, &payment, attempt, answer, order_cancelled).await?;
+    let cancelled = checkouts::lock_all(&mut tx, &order_ids, now).await?;
+    let mut held = payments::lock_of_orders(&mut tx, &order_ids).await?;
+    provider_calls::end(&mut tx, &calls, now).await?;
+    let mut following = Following::new(app);
+    for Answered {
+        claimed,
+        answer,
+        span,
+    } in answered
+    {
+        let order_id = claimed.payment.order_id;
+        // It takes one step in a transaction: a second answer to the same
+        // payment finds it gone.
+        let Some(payment) = held.remove(&order_id) else {
+            return Err(Error::NotFound);
+        };
+        let order_cancelled = cancelled.contains(&order_id);
+        let attempt = claimed.payment.attempts;
+        span.in_scope(|| following.add(payment, attempt, *answer, order_cancelled))?;
+    }
+    following.write(&mut tx).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -91,86 +161,12 @@ pub async fn learn(app: &App, order_id: OrderId, found: FoundCharge) -> Result<S
     let Some(payment) = payments::lock_of_order(&mut tx, order_id).await? else {
         return Err(Error::NotFound);
     };
-    follow(app, &mut tx, &payment, NO_ATTEMPT, found, order_cancelled).await?;
+    let status = payment.status;
+    let mut following = Following::new(app);
+    following.add(payment, NO_ATTEMPT, found, order_cancelled)?;
+    following.write(&mut tx).await?;
     tx.commit().await?;
-    Ok(payment.status)
-}
-
-/// What follows from the answer to an attempt. The payment's row must be held.
-async fn follow(
-    app: &App,
-    tx: &mut PgConnection,
-    payment: &Payment,
-    attempt: u32,
-    answer: FoundCharge,
-    order_cancelled: bool,
-) -> Result<(), Error> {
-    let now = app.clock.now();
-    if answer == FoundCharge::Authorized {
-        payments::note_authorized(tx, payment.id, now).await?;
-    }
-    match payment.answered(attempt, answer, order_cancelled, now) {
-        Next::Capture { receipt, refund } => {
-            capture(app, tx, payment, receipt, refund).await?;
-        }
-        Next::Fail(decline) => fail(app, tx, payment, decline).await?,
-        Next::Cancel => payments::conclude(tx, payment.id, Outcome::Cancelled, now).await?,
-        Next::Ask(call, when) => {
-            let due_time = due(when, payment.attempts, now);
-            payments::ask_again(tx, payment.id, call, due_time).await?;
-        }
-        Next::Nothing => {}
-    }
-    Ok(())
-}
-
-async fn capture(
-    app: &App,
-    tx: &mut PgConnection,
-    payment: &Payment,
-    receipt: Receipt,
-    refund: bool,
-) -> Result<(), Error> {
-    let now = app.clock.now();
-    payments::conclude(tx, payment.id, Outcome::Captured, now).await?;
-    for posting in Posting::of_capture(payment, receipt) {
-        ledger::post(tx, id::generate(&app.clock), &posting, now).await?;
-    }
-    let captured = Payment {
-        status: Status::Captured,
-        ..payment.clone()
-    };
-    announce_outcome(app, tx, &captured).await?;
-    if refund {
-        request_refund(app, tx, payment, payment.amount, Cause::OrderCancelled).await?;
-    }
-    tracing::info!(refund, "payment captured");
-    Ok(())
-}
-
-async fn fail(
-    app: &App,
-    tx: &mut PgConnection,
-    payment: &Payment,
-    decline: Decline,
-) -> Result<(), Error> {
-    payments::conclude(tx, payment.id, Outcome::Failed(decline), app.clock.now()).await?;
-    let failed = Payment {
-        status: Status::Failed,
-        failure_reason: Some(decline.reason().to_owned()),
-        ..payment.clone()
-    };
-    announce_outcome(app, tx, &failed).await?;
-    tracing::info!(reason = decline.reason(), "payment failed");
-    Ok(())
-}
-
-fn due(when: When, attempts: u32, now: DateTime<Utc>) -> DateTime<Utc> {
-    match when {
-        When::Now => now,
-        When::At(time) => time,
-        When::AfterPause => now + backoff::pause(attempts),
-    }
+    Ok(status)
 }
 
 fn key(claimed: &Claimed) -> CallKey {

@@ -1,5 +1,5 @@
-//! Workers without input. Several of each kind run beside each other, each with
-//! one payment at a time, so that a slow one holds up nobody.
+//! Workers without input. Several of each kind run beside each other, so that a
+//! slow one holds up nobody.
 
 mod charge_requested;
 pub mod forget_webhooks;
@@ -15,7 +15,8 @@ pub use process_webhooks::ProcessWebhooks;
 pub use reconcile_days::ReconcileDays;
 pub use refund_captured::RefundCaptured;
 
-/// How many payments are charged at once by one process.
+/// How many workers of one process charge payments. As many slow ones, however
+/// few come with each, do not hold up the next.
 pub const CHARGE_WORKERS: usize = 16;
 
 /// How many payments are refunded at once by one process.

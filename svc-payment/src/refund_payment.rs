@@ -130,7 +130,8 @@ pub async fn begin(app: &App) -> Result<Option<Claimed>, Error> {
     let mut tx = app.db.begin().await?;
     let claimed = refunds::claim_due(&mut tx, now).await?;
     if let Some(claimed) = &claimed {
-        provider_calls::begin(&mut tx, key(claimed), claimed.call.as_str(), now).await?;
+        let call = (key(claimed), claimed.call.as_str());
+        provider_calls::begin(&mut tx, &[call], now).await?;
     }
     tx.commit().await?;
     Ok(claimed)
@@ -170,7 +171,7 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundRefund) -> Resu
     let Some(refund) = refunds::lock(&mut tx, claimed.refund.id).await? else {
         return Err(Error::NotFound);
     };
-    provider_calls::end(&mut tx, key(claimed), answer.as_str(), now).await?;
+    provider_calls::end(&mut tx, &[(key(claimed), answer.as_str())], now).await?;
     follow(app, &mut tx, &refund, claimed.refund.attempts, answer).await?;
     tx.commit().await?;
     Ok(())
@@ -237,13 +238,8 @@ async fn finish(app: &App, tx: &mut PgConnection, refund: &Refund) -> Result<(),
         })?;
     refunds::finish(tx, refund.id, now).await?;
     payments::gave_back(tx, &payment, now).await?;
-    ledger::post(
-        tx,
-        id::generate(&app.clock),
-        &Posting::of_refund(refund),
-        now,
-    )
-    .await?;
+    let posting = (id::generate(&app.clock), Posting::of_refund(refund));
+    ledger::post(tx, &[posting], now).await?;
     let refunded = event::PaymentRefunded {
         order_id: refund.order_id.to_string(),
         payment_id: refund.payment_id.to_string(),

@@ -31,7 +31,7 @@ impl Consumer for OnAccountRegistered {
         let notice = Notice::Welcome {
             account_id: account_id.0,
         };
-        queue_notice(&self.app, tx, account_id, &notice).await?;
+        queue_notice(&self.app, tx, account_id, notice).await?;
         Ok(())
     }
 }

@@ -30,14 +30,15 @@ impl Consumer for OnOrderCancelled {
     async fn handle(&self, tx: &mut PgConnection, event: Self::Event) -> Result<(), ConsumeError> {
         let account_id = AccountId(parse_id("account_id", &event.account_id)?);
         let order_id = parse_id("order_id", &event.order_id)?;
-        let confirmation = event_key(Template::OrderConfirmed, order_id);
+        let confirmation = [event_key(Template::OrderConfirmed, order_id)];
+        let was_confirmed = !deliveries::told(&mut *tx, &confirmation).await?.is_empty();
         let notice = Notice::OrderCancelled {
             order_id,
             total: total(event.total.as_ref())?,
             reason: event.reason,
-            was_confirmed: deliveries::is_told(&mut *tx, &confirmation).await?,
+            was_confirmed,
         };
-        queue_notice(&self.app, tx, account_id, &notice).await?;
+        queue_notice(&self.app, tx, account_id, notice).await?;
         Ok(())
     }
 }

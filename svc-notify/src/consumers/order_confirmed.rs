@@ -3,7 +3,7 @@
 use proto::souk::event::v1::OrderConfirmed;
 use sqlx::PgConnection;
 use svc_kit::{
-    consumer::{ConsumeError, Consumer},
+    consumer::{ConsumeError, Consumer, Heard},
     id::AccountId,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     app::App,
     delivery::Template,
     notice::{Notice, event_key},
-    queue_notice::queue_notice,
+    queue_notice::{Told, queue_notices},
     store::deliveries,
 };
 
@@ -28,24 +28,44 @@ impl Consumer for OnOrderConfirmed {
     const NAME: &'static str = "notify-order-confirmed";
 
     async fn handle(&self, tx: &mut PgConnection, event: Self::Event) -> Result<(), ConsumeError> {
-        let account_id = AccountId(parse_id("account_id", &event.account_id)?);
-        let order_id = parse_id("order_id", &event.order_id)?;
+        self.handle_all(tx, vec![Heard::here(event)]).await
+    }
+
+    async fn handle_all(
+        &self,
+        tx: &mut PgConnection,
+        events: Vec<Heard<Self::Event>>,
+    ) -> Result<(), ConsumeError> {
+        let mut told = events
+            .into_iter()
+            .map(|heard| heard.read(|event| confirmation(&event)))
+            .collect::<Result<Vec<_>, _>>()?;
         // Word of the cancellation was faster; nobody wants to hear both the
         // wrong way round.
-        let cancellation = event_key(Template::OrderCancelled, order_id);
-        if deliveries::is_told(&mut *tx, &cancellation).await? {
-            return Ok(());
-        }
-        let notice = Notice::OrderConfirmed {
-            order_id,
+        let cancellations: Vec<String> = told.iter().filter_map(cancellation).collect();
+        let called_off = deliveries::told(&mut *tx, &cancellations).await?;
+        told.retain(|heard| cancellation(heard).is_none_or(|key| !called_off.contains(&key)));
+        Ok(queue_notices(&self.app, tx, told).await?)
+    }
+}
+
+fn confirmation(event: &OrderConfirmed) -> Result<Told, ConsumeError> {
+    Ok(Told {
+        account_id: AccountId(parse_id("account_id", &event.account_id)?),
+        notice: Notice::OrderConfirmed {
+            order_id: parse_id("order_id", &event.order_id)?,
             items: event
                 .lines
                 .iter()
                 .map(|line| i64::from(line.quantity))
                 .sum(),
             total: total(event.total.as_ref())?,
-        };
-        queue_notice(&self.app, tx, account_id, &notice).await?;
-        Ok(())
-    }
+        },
+    })
+}
+
+/// The key of the word that the same order was called off.
+fn cancellation(heard: &Heard<Told>) -> Option<String> {
+    let order_id = heard.event.notice.order_id()?;
+    Some(event_key(Template::OrderCancelled, order_id))
 }

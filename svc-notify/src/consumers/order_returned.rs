@@ -31,7 +31,7 @@ impl Consumer for OnOrderReturned {
                 refund => Some(total(refund.as_ref())?),
             },
         };
-        queue_notice(&self.app, tx, account_id, &notice).await?;
+        queue_notice(&self.app, tx, account_id, notice).await?;
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ impl Consumer for OnOrderShipped {
             carrier: event.carrier,
             tracking_code: event.tracking_code,
         };
-        queue_notice(&self.app, tx, account_id, &notice).await?;
+        queue_notice(&self.app, tx, account_id, notice).await?;
         Ok(())
     }
 }

@@ -1,8 +1,14 @@
 //! The table `deliveries`.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, fault, id::AccountId};
+use svc_kit::{
+    error::{StoreError, chain},
+    fault,
+    id::AccountId,
+};
 use uuid::Uuid;
 
 use super::LEASE;
@@ -59,61 +65,85 @@ impl TryFrom<Row> for Delivery {
 
 /// A delivery that is to be queued.
 #[derive(Debug)]
-pub struct NewDelivery<'a> {
+pub struct NewDelivery {
     /// Its id.
     pub id: DeliveryId,
     /// To whom.
     pub account_id: AccountId,
     /// What they are told.
-    pub notice: &'a Notice,
+    pub notice: Notice,
     /// Its subject line.
-    pub subject: &'a str,
+    pub subject: String,
     /// The trace that it belongs to.
-    pub trace_parent: Option<&'a str>,
+    pub trace_parent: Option<String>,
 }
 
-/// Queues a delivery, due at once. False if its event was told before.
+/// Queues deliveries, due at once, and says which: those whose events were not
+/// told before.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn insert_once(
     tx: &mut PgConnection,
-    delivery: &NewDelivery<'_>,
+    new: &[NewDelivery],
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let inserted = sqlx::query!(
+) -> Result<HashSet<DeliveryId>, StoreError> {
+    let ids: Vec<Uuid> = new.iter().map(|one| one.id.0).collect();
+    let account_ids: Vec<Uuid> = new.iter().map(|one| one.account_id.0).collect();
+    let event_keys: Vec<String> = new.iter().map(|one| one.notice.event_key()).collect();
+    let templates: Vec<&str> = new
+        .iter()
+        .map(|one| one.notice.template().as_str())
+        .collect();
+    let order_ids: Vec<Option<Uuid>> = new.iter().map(|one| one.notice.order_id()).collect();
+    let subjects: Vec<&str> = new.iter().map(|one| one.subject.as_str()).collect();
+    let notices = new
+        .iter()
+        .map(|one| serde_json::to_value(&one.notice).map_err(corrupt))
+        .collect::<Result<Vec<_>, _>>()?;
+    let trace_parents: Vec<Option<&str>> =
+        new.iter().map(|one| one.trace_parent.as_deref()).collect();
+    let queued = sqlx::query_scalar!(
         "INSERT INTO deliveries (id, account_id, event_key, channel, template, order_id, subject,
              notice, status, due_time, trace_parent, create_time)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $10, $9, $10)
-         ON CONFLICT (event_key, channel) DO NOTHING",
-        delivery.id.0,
-        delivery.account_id.0,
-        delivery.notice.event_key(),
+         SELECT id, account_id, event_key, $9, template, order_id, subject, notice, 'queued', $10,
+             trace_parent, $10
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[],
+                     $7::jsonb[], $8::text[])
+             AS new (id, account_id, event_key, template, order_id, subject, notice, trace_parent)
+         ON CONFLICT (event_key, channel) DO NOTHING
+         RETURNING id",
+        &ids,
+        &account_ids,
+        &event_keys,
+        &templates as &[&str],
+        &order_ids as &[Option<Uuid>],
+        &subjects as &[&str],
+        &notices,
+        &trace_parents as &[Option<&str>],
         EMAIL,
-        delivery.notice.template().as_str(),
-        delivery.notice.order_id(),
-        delivery.subject,
-        serde_json::to_value(delivery.notice).map_err(corrupt)?,
-        delivery.trace_parent,
         now,
     )
-    .execute(tx)
+    .fetch_all(tx)
     .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(queued.into_iter().map(DeliveryId).collect())
 }
 
-/// Whether an event has been told, or is about to be.
+/// Which of these events have been told, or are about to be.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn is_told(db: impl PgExecutor<'_>, event_key: &str) -> Result<bool, StoreError> {
+pub async fn told(
+    db: impl PgExecutor<'_>,
+    event_keys: &[String],
+) -> Result<HashSet<String>, StoreError> {
     let told = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM deliveries WHERE event_key = $1) AS "told!""#,
-        event_key,
+        "SELECT event_key FROM deliveries WHERE event_key = ANY($1)",
+        event_keys,
     )
-    .fetch_one(db)
+    .fetch_all(db)
     .await?;
-    Ok(told)
+    Ok(told.into_iter().collect())
 }
 
 /// A delivery that somebody has claimed.
@@ -133,34 +163,22 @@ pub struct Claimed {
     pub create_time: DateTime<Utc>,
 }
 
-/// Claims the delivery that has been due for longest and whose contact is
-/// known: nobody else gets it before the lease is over.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn claim_due(
-    db: impl PgExecutor<'_>,
-    now: DateTime<Utc>,
-) -> Result<Option<Claimed>, StoreError> {
-    let row = sqlx::query!(
-        "WITH due AS (
-             SELECT deliveries.id, email, display_name
-             FROM deliveries JOIN contacts USING (account_id)
-             WHERE status = 'queued' AND due_time <= $1
-             ORDER BY due_time LIMIT 1
-             FOR UPDATE OF deliveries SKIP LOCKED
-         )
-         UPDATE deliveries SET attempts = attempts + 1, due_time = $2
-         FROM due WHERE deliveries.id = due.id
-         RETURNING deliveries.id, account_id, attempts, notice, trace_parent, create_time,
-             email, display_name",
-        now,
-        now + fault::patience(LEASE),
-    )
-    .fetch_optional(db)
-    .await?;
-    row.map(|row| {
-        Ok(Claimed {
+struct ClaimedRow {
+    id: Uuid,
+    account_id: Uuid,
+    attempts: i32,
+    notice: serde_json::Value,
+    trace_parent: Option<String>,
+    create_time: DateTime<Utc>,
+    email: String,
+    display_name: String,
+}
+
+impl TryFrom<ClaimedRow> for Claimed {
+    type Error = StoreError;
+
+    fn try_from(row: ClaimedRow) -> Result<Self, StoreError> {
+        Ok(Self {
             id: DeliveryId(row.id),
             attempt: u32::try_from(row.attempts).map_err(corrupt)?,
             contact: Contact {
@@ -172,23 +190,68 @@ pub async fn claim_due(
             trace_parent: row.trace_parent,
             create_time: row.create_time,
         })
-    })
-    .transpose()
+    }
 }
 
-/// Writes that a delivery is on its way. That is a fact, whoever else is trying.
+/// Claims so many deliveries at most, those that have been due for longest and
+/// whose contact is known: nobody else gets them before the lease is over. One
+/// that makes no sense is logged and left out, and due again after the lease.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn claim_due(
+    db: impl PgExecutor<'_>,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<Claimed>, StoreError> {
+    let rows = sqlx::query_as!(
+        ClaimedRow,
+        "WITH due AS (
+             SELECT deliveries.id, email, display_name
+             FROM deliveries JOIN contacts USING (account_id)
+             WHERE status = 'queued' AND due_time <= $1
+             ORDER BY due_time LIMIT $3
+             FOR UPDATE OF deliveries SKIP LOCKED
+         )
+         UPDATE deliveries SET attempts = attempts + 1, due_time = $2
+         FROM due WHERE deliveries.id = due.id
+         RETURNING deliveries.id, account_id, attempts, notice, trace_parent, create_time,
+             email, display_name",
+        now,
+        now + fault::patience(LEASE),
+        i64::from(limit),
+    )
+    .fetch_all(db)
+    .await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let delivery_id = row.id;
+        match Claimed::try_from(row) {
+            Ok(one) => claimed.push(one),
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(%delivery_id, error, "a delivery makes no sense");
+            }
+        }
+    }
+    Ok(claimed)
+}
+
+/// Writes that deliveries are on their way. That is a fact, whoever else is
+/// trying.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn sent(
     db: impl PgExecutor<'_>,
-    id: DeliveryId,
+    ids: &[DeliveryId],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
         "UPDATE deliveries SET status = 'sent', sent_time = $2, due_time = NULL, last_error = NULL
-         WHERE id = $1 AND status <> 'sent'",
-        id.0,
+         WHERE id = ANY($1) AND status <> 'sent'",
+        &ids,
         now,
     )
     .execute(db)

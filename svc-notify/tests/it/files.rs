@@ -1,10 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use sqlx::PgPool;
-use svc_notify::{
-    delivery::Status,
-    send_delivery::{begin, send},
-};
+use svc_notify::{delivery::Status, send_delivery::send};
 
 use crate::harness::{Harness, LONG, directory, mails};
 
@@ -40,7 +37,7 @@ async fn a_crash_before_the_outcome_was_recorded_leaves_one_file(pool: PgPool) {
     let shop = Harness::with_files(pool, directory.path()).await;
     let ana = shop.ana().await;
 
-    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    let claimed = shop.claim().await;
     send(&shop.app, &claimed).await.unwrap();
     let before = mails(directory.path());
     // Crash: sent, not recorded.

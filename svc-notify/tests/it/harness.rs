@@ -28,15 +28,21 @@ use svc_notify::{
     consumers::{
         OnAccountRegistered, OnOrderCancelled, OnOrderConfirmed, OnOrderReturned, OnOrderShipped,
     },
-    delivery::Delivery,
+    delivery::{Delivery, Status},
     jobs::SendQueued,
     list_deliveries::list_deliveries,
+    send_delivery::begin,
+    store::deliveries::Claimed,
 };
 use tempfile::TempDir;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Longer than any pause between attempts, and than any lease.
 pub(crate) const LONG: Duration = Duration::from_hours(2);
+
+/// How long a test waits for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub(crate) struct Harness {
@@ -193,17 +199,32 @@ impl Harness {
     }
 
     pub(crate) async fn step(&self) -> Progress {
-        SendQueued {
-            app: self.app.clone(),
-        }
-        .step()
-        .await
-        .unwrap()
+        SendQueued::new(self.app.clone()).step().await.unwrap()
+    }
+
+    /// Claims the only delivery that is due.
+    pub(crate) async fn claim(&self) -> Claimed {
+        let mut claimed = begin(&self.app).await.unwrap();
+        assert_eq!(claimed.len(), 1);
+        claimed.remove(0)
     }
 
     /// Works until nothing is due any more.
     pub(crate) async fn drain(&self) {
         while self.step().await == Progress::More {}
+    }
+
+    /// Waits until what somebody was told last stands there.
+    pub(crate) async fn until(&self, who: &Somebody, expected: Status) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.deliveries(who).await[0].status;
+            if status == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still {status:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// What somebody was sent, newest first.

@@ -1,6 +1,6 @@
 use proto::souk::event::v1::{AccountRegistered, OrderConfirmed};
 use sqlx::PgPool;
-use svc_kit::consumer::{ConsumeError, Delivered, deliver};
+use svc_kit::consumer::{ConsumeError, Consumer as _, Delivered, Heard, deliver};
 use svc_notify::{
     consumers::OnOrderConfirmed,
     delivery::{Status, Template},
@@ -128,6 +128,33 @@ async fn a_confirmation_that_comes_after_the_cancellation_is_not_told(pool: PgPo
         .map(|d| d.template)
         .collect();
     assert_eq!(told, [Template::OrderCancelled, Template::Welcome]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn confirmations_that_come_together_are_told_once_each(pool: PgPool) {
+    let directory = directory();
+    let shop = Harness::with_files(pool, directory.path()).await;
+    let (ana, eve, zoe) = (shop.ana().await, shop.ana().await, shop.ana().await);
+    shop.cancelled(&eve).await.unwrap();
+    let consumer = OnOrderConfirmed {
+        app: shop.app.clone(),
+    };
+    let events = [&ana, &eve, &ana, &zoe].map(|who| Heard::here(who.confirmed.clone()));
+    let mut tx = shop.app.db.begin().await.unwrap();
+    consumer.handle_all(&mut tx, events.into()).await.unwrap();
+    tx.commit().await.unwrap();
+    shop.drain().await;
+
+    for (who, template) in [
+        (&ana, Template::OrderConfirmed),
+        (&eve, Template::OrderCancelled),
+        (&zoe, Template::OrderConfirmed),
+    ] {
+        let told: Vec<_> = shop.deliveries(who).await;
+        assert_eq!(told.len(), 2, "besides the welcome");
+        assert_eq!(told[0].template, template);
+        assert_eq!(told[0].status, Status::Sent);
+    }
 }
 
 #[sqlx::test(migrations = false)]

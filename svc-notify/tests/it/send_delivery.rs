@@ -2,7 +2,7 @@ use sqlx::PgPool;
 use svc_kit::job::Progress;
 use svc_notify::{
     delivery::{MAX_ATTEMPTS, SendError, Status},
-    send_delivery::{begin, conclude},
+    send_delivery::{CLAIMED_TOGETHER, conclude_failed},
 };
 
 use crate::harness::{Harness, LONG, directory, mails};
@@ -12,7 +12,8 @@ async fn workers_beside_each_other_send_each_mail_once(pool: PgPool) {
     let directory = directory();
     let shop = Harness::with_files(pool, directory.path()).await;
     let mut people = Vec::new();
-    for _ in 0..10 {
+    // More than one of them claims at once.
+    for _ in 0..5 * CLAIMED_TOGETHER {
         people.push(shop.ana().await);
     }
     let workers: Vec<_> = (0..5)
@@ -37,10 +38,10 @@ async fn a_mail_that_never_leaves_is_given_up_in_the_end(pool: PgPool) {
     let shop = Harness::with_files(pool, directory.path()).await;
     let ana = shop.ana().await;
     for attempt in 1..=MAX_ATTEMPTS {
-        let claimed = begin(&shop.app).await.unwrap().unwrap();
+        let claimed = shop.claim().await;
         assert_eq!(claimed.attempt, attempt);
-        let away = Err(SendError::Later("CONNECTION".to_owned()));
-        conclude(&shop.app, &claimed, away).await.unwrap();
+        let away = SendError::Later("CONNECTION".to_owned());
+        conclude_failed(&shop.app, &claimed, &away).await.unwrap();
         assert_eq!(shop.step().await, Progress::Idle, "there is a pause");
         shop.clock.advance(LONG);
     }
@@ -55,18 +56,34 @@ async fn a_late_failure_does_not_undo_a_success(pool: PgPool) {
     let directory = directory();
     let shop = Harness::with_files(pool, directory.path()).await;
     let ana = shop.ana().await;
-    let slow = begin(&shop.app).await.unwrap().unwrap();
+    let slow = shop.claim().await;
     shop.clock.advance(LONG);
     shop.drain().await;
 
-    let rejected = Err(SendError::Rejected("SMTP_550".to_owned()));
-    conclude(&shop.app, &slow, rejected).await.unwrap();
+    let rejected = SendError::Rejected("SMTP_550".to_owned());
+    conclude_failed(&shop.app, &slow, &rejected).await.unwrap();
 
     let delivery = &shop.deliveries(&ana).await[0];
     assert_eq!(
         (delivery.status, delivery.last_error.as_deref()),
         (Status::Sent, None)
     );
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_delivery_that_makes_no_sense_keeps_no_other_from_being_sent(pool: PgPool) {
+    let directory = directory();
+    let shop = Harness::with_files(pool, directory.path()).await;
+    let broken = shop.ana().await;
+    let ana = shop.ana().await;
+    sqlx::query("UPDATE deliveries SET notice = '{}' WHERE account_id = $1")
+        .bind(broken.account_id().0)
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+    shop.drain().await;
+    assert_eq!(shop.deliveries(&ana).await[0].status, Status::Sent);
+    assert_eq!(shop.deliveries(&broken).await[0].status, Status::Queued);
 }
 
 #[sqlx::test(migrations = false)]

@@ -1,8 +1,6 @@
 use sqlx::PgPool;
-use svc_notify::{
-    delivery::Status,
-    send_delivery::{begin, send},
-};
+use svc_kit::job::Progress;
+use svc_notify::{delivery::Status, send_delivery::send};
 
 use crate::{
     harness::{Harness, LONG},
@@ -63,6 +61,37 @@ async fn a_rejected_address_fails_and_a_busy_server_is_asked_again(pool: PgPool)
 }
 
 #[sqlx::test(migrations = false)]
+async fn each_of_those_that_are_sent_together_goes_its_own_way(pool: PgPool) {
+    let Some(python) = python() else { return };
+    let server = SmtpServer::start(&python, 0).await;
+    let shop = Harness::with_smtp(pool, server.url()).await;
+    let people = [
+        "slow@example.com",
+        "rejected@example.com",
+        "ana@example.com",
+    ];
+    let people = people.map(|email| shop.somebody(email, ""));
+    for who in &people {
+        shop.registered(who).await.unwrap();
+    }
+    let [slow, rejected, ana] = &people;
+
+    let step = tokio::spawn({
+        let shop = shop.clone();
+        async move { shop.step().await }
+    });
+    shop.until(ana, Status::Sent).await;
+    shop.until(rejected, Status::Failed).await;
+    assert_eq!(shop.deliveries(slow).await[0].status, Status::Queued);
+    assert!(!step.is_finished(), "all were claimed by one step");
+    assert_eq!(step.await.unwrap(), Progress::More);
+
+    assert_eq!(shop.deliveries(slow).await[0].status, Status::Sent);
+    assert_eq!(shop.step().await, Progress::Idle);
+    assert_eq!(server.mails().len(), 2);
+}
+
+#[sqlx::test(migrations = false)]
 async fn mail_waits_while_the_server_is_away(pool: PgPool) {
     let Some(python) = python() else { return };
     let port = free_port();
@@ -87,7 +116,7 @@ async fn a_mail_that_is_sent_twice_has_one_message_id(pool: PgPool) {
     let server = SmtpServer::start(&python, 0).await;
     let shop = Harness::with_smtp(pool, server.url()).await;
     let ana = shop.ana().await;
-    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    let claimed = shop.claim().await;
     send(&shop.app, &claimed).await.unwrap();
     // Crash: sent, not recorded.
     shop.clock.advance(LONG);

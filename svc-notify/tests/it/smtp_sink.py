@@ -1,7 +1,8 @@
 """A mail server for tests: takes mails into a Maildir, turns some away.
 
 Usage: smtp_sink.py PORT DIRECTORY. Prints "listening PORT" when it is there.
-The first part of an address says what becomes of it: "rejected" and "later".
+The first part of an address says what becomes of it: "rejected", "later" and
+"slow".
 """
 
 import asyncio
@@ -17,6 +18,8 @@ class Handler(Mailbox):
             return f"550 5.1.1 <{address}>: no such mailbox"
         if address.startswith("later"):
             return f"451 4.3.0 <{address}>: try again later"
+        if address.startswith("slow"):
+            await asyncio.sleep(3)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

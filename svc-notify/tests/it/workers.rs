@@ -5,13 +5,10 @@ use svc_kit::{Shutdown, job};
 use svc_notify::{delivery::Status, jobs::SendQueued, store::wake};
 use tokio::task::JoinSet;
 
-use crate::harness::{Harness, directory};
+use crate::harness::{Harness, PATIENCE, directory};
 
 /// Longer than the test may take: only a commit can wake the workers.
 const NEVER: Duration = Duration::from_hours(1);
-
-/// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[sqlx::test(migrations = false)]
 async fn a_commit_wakes_the_workers_at_once(pool: PgPool) {
@@ -24,12 +21,10 @@ async fn a_commit_wakes_the_workers_at_once(pool: PgPool) {
         shop.app.due.clone(),
         shutdown.clone(),
     ));
+    let send = SendQueued::new(shop.app.clone());
     for _ in 0..2 {
-        let worker = SendQueued {
-            app: shop.app.clone(),
-        };
         tasks.spawn(job::run(
-            worker,
+            send.clone(),
             NEVER,
             Some(shop.app.due.clone()),
             shutdown.clone(),
@@ -38,11 +33,7 @@ async fn a_commit_wakes_the_workers_at_once(pool: PgPool) {
     listening(&shop).await;
 
     let ana = shop.ana().await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while shop.deliveries(&ana).await[0].status != Status::Sent {
-        assert!(tokio::time::Instant::now() < deadline, "not sent");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    shop.until(&ana, Status::Sent).await;
 
     shutdown.stop();
     while let Some(ended) = tasks.join_next().await {

@@ -3,7 +3,7 @@
 use proto::souk::event::v1::PaymentRequested;
 use sqlx::PgConnection;
 use svc_kit::{
-    consumer::{ConsumeError, Consumer},
+    consumer::{ConsumeError, Consumer, Heard},
     id,
     money::Money,
 };
@@ -12,7 +12,7 @@ use super::unusable;
 use crate::{
     app::App,
     payment::PaymentToken,
-    request_payment::{RequestPayment, request_payment},
+    request_payment::{RequestPayment, request_payments},
 };
 
 /// Takes note; nothing is charged before the commit.
@@ -27,7 +27,19 @@ impl Consumer for OnPaymentRequested {
     const NAME: &'static str = "payment-payment-requested";
 
     async fn handle(&self, tx: &mut PgConnection, event: Self::Event) -> Result<(), ConsumeError> {
-        request_payment(&self.app, tx, command(event)?).await?;
+        self.handle_all(tx, vec![Heard::here(event)]).await
+    }
+
+    async fn handle_all(
+        &self,
+        tx: &mut PgConnection,
+        events: Vec<Heard<Self::Event>>,
+    ) -> Result<(), ConsumeError> {
+        let asked = events
+            .into_iter()
+            .map(|heard| heard.read(command))
+            .collect::<Result<Vec<_>, _>>()?;
+        request_payments(&self.app, tx, asked).await?;
         Ok(())
     }
 }

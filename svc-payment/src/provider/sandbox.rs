@@ -32,8 +32,8 @@ use chrono::{DateTime, Utc};
 use svc_kit::{clock::Clock, db::Db, error, error::StoreError, money::Money, page};
 
 use super::{
-    Charged, Cursor, Decline, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
-    RECORDS_PER_PAGE, RecordPage, Refunded,
+    Charged, Cursor, DEADLINE, Decline, FoundCharge, FoundRefund, Provider, ProviderAway,
+    ProviderName, RECORDS_PER_PAGE, RecordPage, Refunded,
 };
 use crate::{
     payment::{PaymentId, PaymentToken},
@@ -52,6 +52,11 @@ pub const FEE_FIXED_MINOR: i64 = 25;
 
 /// The most connections of the sandbox.
 pub const CONNECTIONS: u32 = 4;
+
+/// How long a call may wait for one of them, in milliseconds: as long as it may
+/// take at all. Whoever charges many at once is slow to be answered, as with any
+/// provider, and not left without an answer.
+pub const PATIENCE_MS: u64 = DEADLINE.as_secs() * 1000;
 
 /// The provider for development.
 #[derive(Debug, Clone)]
@@ -128,7 +133,6 @@ impl Sandbox {
             Manner::Decline(decline) => Some(decline),
             _ => None,
         };
-        let mut tx = self.db.begin().await?;
         let charge = Charge {
             amount,
             fee: match decline {
@@ -137,19 +141,15 @@ impl Sandbox {
             },
             decline,
         };
-        records::insert_charge_once(&mut tx, payment_id, &charge, self.clock.now()).await?;
-        let kept = records::charge(&mut tx, payment_id).await?;
-        tx.commit().await?;
-        Ok(match kept {
-            Some(kept) if kept.amount != amount => {
-                tracing::error!(%payment_id, "one idempotency key for two amounts");
-                Charged::Unknown
-            }
-            Some(kept) => kept
-                .decline
-                .map_or(Charged::Captured(kept.receipt()), Charged::Declined),
-            None => Charged::Unknown,
-        })
+        let now = self.clock.now();
+        let kept = records::record_charge(self.db.writer(), payment_id, &charge, now).await?;
+        if kept.amount != amount {
+            tracing::error!(%payment_id, "one idempotency key for two amounts");
+            return Ok(Charged::Unknown);
+        }
+        Ok(kept
+            .decline
+            .map_or(Charged::Captured(kept.receipt()), Charged::Declined))
     }
 
     async fn record_refund(
@@ -195,11 +195,7 @@ impl Sandbox {
     }
 
     async fn find_charge(&self, payment_id: PaymentId) -> FoundCharge {
-        let found = async {
-            let mut tx = self.db.begin().await?;
-            records::charge(&mut tx, payment_id).await
-        };
-        match found.await {
+        match records::charge(self.db.writer(), payment_id).await {
             Ok(None) => FoundCharge::NotFound,
             Ok(Some(charge)) => charge.decline.map_or(
                 FoundCharge::Captured(charge.receipt()),

@@ -8,51 +8,82 @@ use uuid::Uuid;
 
 use super::read;
 use crate::{
-    ledger::{Balance, Posting},
+    ledger::{Balance, Entry, Posting},
     payment::OrderId,
 };
 
 const TABLE: &str = "ledger_entries";
 
-/// Books a posting. What was booked before is refused by the database.
+/// Books postings, each under an id of its own. What was booked before is
+/// refused by the database.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn post(
     tx: &mut PgConnection,
-    id: Uuid,
-    posting: &Posting,
+    postings: &[(Uuid, Posting)],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = postings.iter().map(|(id, _)| *id).collect();
+    let order_ids: Vec<Uuid> = postings.iter().map(|(_, one)| one.order_id).collect();
+    let kinds: Vec<&str> = postings.iter().map(|(_, one)| one.kind.as_str()).collect();
+    let source_ids: Vec<Uuid> = postings.iter().map(|(_, one)| one.source_id).collect();
     sqlx::query!(
         "INSERT INTO ledger_transactions (id, order_id, kind, source_id, create_time)
-         VALUES ($1, $2, $3, $4, $5)",
-        id,
-        posting.order_id,
-        posting.kind.as_str(),
-        posting.source_id,
+         SELECT id, order_id, kind, source_id, $5
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[])
+             AS posted (id, order_id, kind, source_id)",
+        &ids,
+        &order_ids,
+        &kinds as &[&str],
+        &source_ids,
         now,
     )
     .execute(&mut *tx)
     .await?;
-    let entries = posting.entries();
-    let [debit, credit] = &entries;
+    let mut lines = Lines::default();
+    for (id, posting) in postings {
+        for (position, entry) in (1..).zip(posting.entries()) {
+            lines.add(*id, position, posting.order_id, &entry);
+        }
+    }
     sqlx::query!(
         "INSERT INTO ledger_entries
              (transaction_id, position, order_id, account, currency, amount_minor)
-         VALUES ($1, 1, $2, $3, $4, $5), ($1, 2, $2, $6, $7, $8)",
-        id,
-        posting.order_id,
-        debit.account.as_str(),
-        debit.currency.code(),
-        debit.amount_minor,
-        credit.account.as_str(),
-        credit.currency.code(),
-        credit.amount_minor,
+         SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[],
+                              $6::bigint[])",
+        &lines.transaction_ids,
+        &lines.positions,
+        &lines.order_ids,
+        &lines.accounts as &[&str],
+        &lines.currencies as &[&str],
+        &lines.amounts_minor,
     )
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Entries, column by column.
+#[derive(Default)]
+struct Lines<'a> {
+    transaction_ids: Vec<Uuid>,
+    positions: Vec<i32>,
+    order_ids: Vec<Uuid>,
+    accounts: Vec<&'a str>,
+    currencies: Vec<&'a str>,
+    amounts_minor: Vec<i64>,
+}
+
+impl Lines<'_> {
+    fn add(&mut self, transaction_id: Uuid, position: i32, order_id: Uuid, entry: &Entry) {
+        self.transaction_ids.push(transaction_id);
+        self.positions.push(position);
+        self.order_ids.push(order_id);
+        self.accounts.push(entry.account.as_str());
+        self.currencies.push(entry.currency.code());
+        self.amounts_minor.push(entry.amount_minor);
+    }
 }
 
 /// What each account holds in each currency, of one order or of all. A sum may

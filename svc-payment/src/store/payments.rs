@@ -1,11 +1,17 @@
 //! The table `payments`.
 
+mod claim;
+
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, fault, id::AccountId};
+use svc_kit::{error::StoreError, id::AccountId};
 use uuid::Uuid;
 
-use super::{LEASE, count, money, read};
+pub use claim::{Claimed, claim_due};
+
+use super::{count, money, read};
 use crate::{
     payment::{Call, OrderId, Payment, PaymentId, PaymentToken, Status},
     provider::{Decline, ProviderName},
@@ -48,37 +54,94 @@ impl TryFrom<Row> for Payment {
     }
 }
 
-/// Writes a payment as it was requested. With a token it is due at once;
-/// without one it must not be charged. False if the payment or another one of
-/// its order is there.
+/// A payment as it is requested.
+#[derive(Debug, Clone)]
+pub struct NewPayment {
+    /// The payment.
+    pub payment: Payment,
+    /// With a token it is due at once; without one it must not be charged.
+    pub token: Option<PaymentToken>,
+    /// The trace that it belongs to.
+    pub trace_parent: Option<String>,
+}
+
+/// Writes payments as they were requested, and says which it has written: those
+/// of which neither the payment nor another one of its order was there.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn insert_once(
     tx: &mut PgConnection,
-    payment: &Payment,
-    token: Option<&PaymentToken>,
-    trace_parent: Option<&str>,
-) -> Result<bool, StoreError> {
+    requested: &[NewPayment],
+) -> Result<HashSet<(PaymentId, OrderId)>, StoreError> {
+    let payments = || requested.iter().map(|new| &new.payment);
+    let ids: Vec<Uuid> = payments().map(|one| one.id.0).collect();
+    let order_ids: Vec<Uuid> = payments().map(|one| one.order_id.0).collect();
+    let account_ids: Vec<Uuid> = payments().map(|one| one.account_id.0).collect();
+    let statuses: Vec<&str> = payments().map(|one| one.status.as_str()).collect();
+    let currencies: Vec<&str> = payments().map(|one| one.amount.currency.code()).collect();
+    let amounts: Vec<i64> = payments().map(|one| one.amount.minor).collect();
+    let tokens: Vec<Option<&str>> = requested
+        .iter()
+        .map(|new| new.token.as_ref().map(PaymentToken::expose))
+        .collect();
+    let trace_parents: Vec<Option<&str>> = requested
+        .iter()
+        .map(|new| new.trace_parent.as_deref())
+        .collect();
+    let create_times: Vec<DateTime<Utc>> = payments().map(|one| one.create_time).collect();
     let inserted = sqlx::query!(
         "INSERT INTO payments (id, order_id, account_id, status, currency, amount_minor,
              payment_token, due_time, trace_parent, create_time, update_time)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
-         ON CONFLICT DO NOTHING",
-        payment.id.0,
-        payment.order_id.0,
-        payment.account_id.0,
-        payment.status.as_str(),
-        payment.amount.currency.code(),
-        payment.amount.minor,
-        token.map(PaymentToken::expose),
-        token.map(|_| payment.create_time),
-        trace_parent,
-        payment.create_time,
+         SELECT id, order_id, account_id, status, currency, amount_minor, token,
+             CASE WHEN token IS NOT NULL THEN create_time END, trace_parent, create_time,
+             create_time
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
+                     $7::text[], $8::text[], $9::timestamptz[])
+             AS requested (id, order_id, account_id, status, currency, amount_minor, token,
+                           trace_parent, create_time)
+         ON CONFLICT DO NOTHING
+         RETURNING id, order_id",
+        &ids,
+        &order_ids,
+        &account_ids,
+        &statuses as &[&str],
+        &currencies as &[&str],
+        &amounts,
+        &tokens as &[Option<&str>],
+        &trace_parents as &[Option<&str>],
+        &create_times,
     )
-    .execute(tx)
+    .fetch_all(tx)
     .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(inserted
+        .into_iter()
+        .map(|row| (PaymentId(row.id), OrderId(row.order_id)))
+        .collect())
+}
+
+/// The payments of orders, held until the transaction ends. They are held in
+/// the order of their orders' ids.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn lock_of_orders(
+    tx: &mut PgConnection,
+    order_ids: &[OrderId],
+) -> Result<HashMap<OrderId, Payment>, StoreError> {
+    let order_ids: Vec<Uuid> = order_ids.iter().map(|id| id.0).collect();
+    sqlx::query_as!(
+        Row,
+        "SELECT id, order_id, account_id, status, currency, amount_minor, refunded_minor,
+             refund_requested_minor, failure_reason, attempts, last_charge_time, create_time
+         FROM payments WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE",
+        &order_ids,
+    )
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(|row| Ok((OrderId(row.order_id), row.try_into()?)))
+    .collect()
 }
 
 /// The payment of an order, held until the transaction ends.
@@ -89,17 +152,7 @@ pub async fn lock_of_order(
     tx: &mut PgConnection,
     order_id: OrderId,
 ) -> Result<Option<Payment>, StoreError> {
-    sqlx::query_as!(
-        Row,
-        "SELECT id, order_id, account_id, status, currency, amount_minor, refunded_minor,
-             refund_requested_minor, failure_reason, attempts, last_charge_time, create_time
-         FROM payments WHERE order_id = $1 FOR UPDATE",
-        order_id.0,
-    )
-    .fetch_optional(tx)
-    .await?
-    .map(Payment::try_from)
-    .transpose()
+    Ok(lock_of_orders(tx, &[order_id]).await?.remove(&order_id))
 }
 
 /// The payment of an order.
@@ -123,145 +176,20 @@ pub async fn of_order(
     .transpose()
 }
 
-/// A payment that somebody has claimed, and what to ask the provider.
-#[derive(Debug, Clone)]
-pub struct Claimed {
-    /// The payment, this attempt counted.
-    pub payment: Payment,
-    /// What to ask.
-    pub call: Call,
-    /// Whom: the one that it was given to first.
-    pub provider: ProviderName,
-    /// With what it is paid.
-    pub token: PaymentToken,
-    /// The trace that it belongs to.
-    pub trace_parent: Option<String>,
-}
-
-struct ClaimedRow {
-    id: Uuid,
-    order_id: Uuid,
-    account_id: Uuid,
-    status: String,
-    currency: String,
-    amount_minor: i64,
-    refunded_minor: i64,
-    refund_requested_minor: i64,
-    failure_reason: Option<String>,
-    attempts: i32,
-    last_charge_time: Option<DateTime<Utc>>,
-    create_time: DateTime<Utc>,
-    payment_token: Option<String>,
-    trace_parent: Option<String>,
-    provider: Option<String>,
-    call: String,
-}
-
-/// Claims the payment that has been due for longest: nobody else gets it
-/// before the lease is over. Should the outcome of this attempt get lost, the
-/// next one looks it up. If the order was cancelled meanwhile, no money is taken
-/// any more. A payment that has no provider yet is given to whom `choose` says,
-/// and stays there.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn claim_due(
-    tx: &mut PgConnection,
-    now: DateTime<Utc>,
-    choose: impl FnOnce() -> ProviderName,
-) -> Result<Option<Claimed>, StoreError> {
-    let row = sqlx::query_as!(
-        ClaimedRow,
-        r#"WITH due AS (
-             SELECT payments.id, CASE
-                 WHEN checkouts.cancel_time IS NULL THEN payments.next_call
-                 WHEN payments.next_call = 'charge' THEN 'look_up'
-                 WHEN payments.next_call = 'capture' THEN 'void'
-                 ELSE payments.next_call
-             END AS call
-             FROM payments JOIN checkouts USING (order_id)
-             WHERE status = 'requested' AND due_time <= $1
-             ORDER BY due_time LIMIT 1
-             FOR UPDATE OF payments SKIP LOCKED
-         )
-         UPDATE payments SET
-             attempts = attempts + 1,
-             due_time = $2,
-             next_call = 'look_up',
-             last_charge_time = CASE WHEN due.call = 'charge' THEN $1 ELSE last_charge_time END,
-             update_time = $1
-         FROM due WHERE payments.id = due.id
-         RETURNING payments.id, order_id, account_id, status, currency, amount_minor,
-             refunded_minor, refund_requested_minor, failure_reason, attempts, last_charge_time,
-             create_time, payment_token, trace_parent, provider, due.call AS "call!""#,
-        now,
-        now + fault::patience(LEASE),
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    let id = PaymentId(row.id);
-    let provider = match &row.provider {
-        Some(provider) => read(TABLE, provider)?,
-        None => give(tx, id, choose()).await?,
-    };
-    let token = row.payment_token.ok_or_else(|| StoreError::Corrupt {
-        table: TABLE,
-        why: "no token to charge".to_owned(),
-    })?;
-    Ok(Some(Claimed {
-        call: read(TABLE, &row.call)?,
-        provider,
-        token: PaymentToken::new(token),
-        trace_parent: row.trace_parent,
-        payment: Row {
-            id: row.id,
-            order_id: row.order_id,
-            account_id: row.account_id,
-            status: row.status,
-            currency: row.currency,
-            amount_minor: row.amount_minor,
-            refunded_minor: row.refunded_minor,
-            refund_requested_minor: row.refund_requested_minor,
-            failure_reason: row.failure_reason,
-            attempts: row.attempts,
-            last_charge_time: row.last_charge_time,
-            create_time: row.create_time,
-        }
-        .try_into()?,
-    }))
-}
-
-/// Remembers whom a payment was given to.
-async fn give(
-    tx: &mut PgConnection,
-    id: PaymentId,
-    provider: ProviderName,
-) -> Result<ProviderName, StoreError> {
-    sqlx::query!(
-        "UPDATE payments SET provider = $2 WHERE id = $1",
-        id.0,
-        provider.as_str(),
-    )
-    .execute(tx)
-    .await?;
-    Ok(provider)
-}
-
-/// Notes that the provider holds the money for us. The row must be held.
+/// Notes that the provider holds the money of these payments for us. Their rows
+/// must be held.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn note_authorized(
     tx: &mut PgConnection,
-    id: PaymentId,
+    ids: &[PaymentId],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
-        "UPDATE payments SET authorize_time = coalesce(authorize_time, $2) WHERE id = $1",
-        id.0,
+        "UPDATE payments SET authorize_time = coalesce(authorize_time, $2) WHERE id = ANY($1)",
+        &ids,
         now,
     )
     .execute(tx)
@@ -330,22 +258,33 @@ pub async fn note_reference(
     Ok(())
 }
 
-/// Says what to ask the provider next, and when. The row must be held.
+/// What the provider is asked next about a payment, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Again {
+    /// About which payment.
+    pub id: PaymentId,
+    /// What.
+    pub call: Call,
+    /// When.
+    pub due_time: DateTime<Utc>,
+}
+
+/// Says what to ask the provider next about each of these payments, and when.
+/// Their rows must be held.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn ask_again(
-    tx: &mut PgConnection,
-    id: PaymentId,
-    call: Call,
-    due_time: DateTime<Utc>,
-) -> Result<(), StoreError> {
+pub async fn ask_again(tx: &mut PgConnection, again: &[Again]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = again.iter().map(|next| next.id.0).collect();
+    let calls: Vec<&str> = again.iter().map(|next| next.call.as_str()).collect();
+    let due_times: Vec<DateTime<Utc>> = again.iter().map(|next| next.due_time).collect();
     sqlx::query!(
-        "UPDATE payments SET next_call = $2, due_time = $3
-         WHERE id = $1 AND status = 'requested'",
-        id.0,
-        call.as_str(),
-        due_time,
+        "UPDATE payments SET next_call = next.call, due_time = next.due_time
+         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS next (id, call, due_time)
+         WHERE payments.id = next.id AND status = 'requested'",
+        &ids,
+        &calls as &[&str],
+        &due_times,
     )
     .execute(tx)
     .await?;
@@ -363,34 +302,55 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// Writes what is known of a payment for good, and forgets the token. The row
-/// must be held.
+impl Outcome {
+    fn status(self) -> Status {
+        match self {
+            Self::Captured => Status::Captured,
+            Self::Failed(_) => Status::Failed,
+            Self::Cancelled => Status::Cancelled,
+        }
+    }
+
+    fn failure_reason(self) -> Option<&'static str> {
+        match self {
+            Self::Failed(decline) => Some(decline.reason()),
+            Self::Captured | Self::Cancelled => None,
+        }
+    }
+}
+
+/// Writes what is known of payments for good, and forgets their tokens. Their
+/// rows must be held.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn conclude(
     tx: &mut PgConnection,
-    id: PaymentId,
-    outcome: Outcome,
+    outcomes: &[(PaymentId, Outcome)],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let (status, reason) = match outcome {
-        Outcome::Captured => (Status::Captured, None),
-        Outcome::Failed(decline) => (Status::Failed, Some(decline.reason())),
-        Outcome::Cancelled => (Status::Cancelled, None),
-    };
+    let ids: Vec<Uuid> = outcomes.iter().map(|(id, _)| id.0).collect();
+    let statuses: Vec<&str> = outcomes
+        .iter()
+        .map(|(_, outcome)| outcome.status().as_str())
+        .collect();
+    let reasons: Vec<Option<&str>> = outcomes
+        .iter()
+        .map(|(_, outcome)| outcome.failure_reason())
+        .collect();
     sqlx::query!(
         "UPDATE payments SET
-             status = $2,
-             failure_reason = $3,
-             captured_minor = CASE WHEN $2 = 'captured' THEN amount_minor ELSE 0 END,
+             status = known.status,
+             failure_reason = known.reason,
+             captured_minor = CASE WHEN known.status = 'captured' THEN amount_minor ELSE 0 END,
              payment_token = NULL,
              due_time = NULL,
              update_time = $4
-         WHERE id = $1",
-        id.0,
-        status.as_str(),
-        reason,
+         FROM unnest($1::uuid[], $2::text[], $3::text[]) AS known (id, status, reason)
+         WHERE payments.id = known.id",
+        &ids,
+        &statuses as &[&str],
+        &reasons as &[Option<&str>],
         now,
     )
     .execute(tx)

@@ -84,16 +84,21 @@ impl TryFrom<Row> for Charge {
     }
 }
 
-pub(crate) async fn insert_charge_once(
-    tx: &mut PgConnection,
+/// Records a charge once for each payment, and says what is kept: this one, or
+/// the one that was there.
+pub(crate) async fn record_charge(
+    db: impl PgExecutor<'_>,
     payment_id: PaymentId,
     charge: &Charge,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO sandbox.charges
+) -> Result<Charge, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "INSERT INTO sandbox.charges AS kept
              (payment_id, currency, amount_minor, fee_minor, decline_reason, create_time)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (payment_id) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (payment_id) DO UPDATE SET payment_id = kept.payment_id
+         RETURNING currency, amount_minor, fee_minor, decline_reason",
         payment_id.0,
         charge.amount.currency.code(),
         charge.amount.minor,
@@ -101,13 +106,13 @@ pub(crate) async fn insert_charge_once(
         charge.decline.map(Decline::reason),
         now,
     )
-    .execute(tx)
-    .await?;
-    Ok(())
+    .fetch_one(db)
+    .await?
+    .try_into()
 }
 
 pub(crate) async fn charge(
-    tx: &mut PgConnection,
+    db: impl PgExecutor<'_>,
     payment_id: PaymentId,
 ) -> Result<Option<Charge>, StoreError> {
     sqlx::query_as!(
@@ -116,7 +121,7 @@ pub(crate) async fn charge(
          FROM sandbox.charges WHERE payment_id = $1",
         payment_id.0,
     )
-    .fetch_optional(tx)
+    .fetch_optional(db)
     .await?
     .map(Charge::try_from)
     .transpose()

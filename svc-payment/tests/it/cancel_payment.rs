@@ -1,7 +1,7 @@
 use sqlx::PgPool;
 use svc_kit::job::Progress;
 use svc_payment::{
-    charge_payment::{ask, begin, conclude},
+    charge_payment::ask,
     ledger::Account,
     payment::{SETTLED_AFTER, Status},
     provider::FoundCharge,
@@ -67,11 +67,11 @@ async fn a_charge_in_flight_is_refunded_when_it_turns_out_captured(pool: PgPool)
     let shop = Harness::new(pool).await;
     let request = shop.requested("tok_ok").await;
 
-    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    let claimed = shop.claim().await;
     shop.hear_cancelled(&request).await.unwrap();
     assert_eq!(shop.status(&request).await, Status::Requested);
     let answer = ask(&shop.app, &claimed).await;
-    conclude(&shop.app, &claimed, answer).await.unwrap();
+    shop.conclude(claimed, answer).await;
     shop.drain().await;
 
     let payment = shop.payment(&request).await;
@@ -100,7 +100,7 @@ async fn a_lost_answer_of_a_cancelled_order_is_looked_up_and_refunded(pool: PgPo
 async fn a_charge_that_never_arrived_is_not_made_again_for_a_cancelled_order(pool: PgPool) {
     let shop = Harness::new(pool).await;
     let request = shop.requested("tok_ok").await;
-    begin(&shop.app).await.unwrap().unwrap();
+    shop.claim().await;
     // Crash before the provider was called, and a cancellation meanwhile.
     shop.hear_cancelled(&request).await.unwrap();
     shop.clock.advance(SETTLED_AFTER / 2);
@@ -121,14 +121,14 @@ async fn a_charge_that_never_arrived_is_not_made_again_for_a_cancelled_order(poo
 async fn money_that_arrives_after_the_payment_was_given_up_goes_back(pool: PgPool) {
     let shop = Harness::new(pool).await;
     let request = shop.requested("tok_ok").await;
-    let late = begin(&shop.app).await.unwrap().unwrap();
+    let late = shop.claim().await;
     shop.hear_cancelled(&request).await.unwrap();
     shop.settle().await;
     assert_eq!(shop.status(&request).await, Status::Cancelled);
 
     let captured = FoundCharge::Captured(receipt());
     assert_eq!(ask(&shop.app, &late).await, captured);
-    conclude(&shop.app, &late, captured).await.unwrap();
+    shop.conclude(late, captured).await;
     shop.drain().await;
 
     assert_eq!(shop.status(&request).await, Status::Refunded);

@@ -1,28 +1,19 @@
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use svc_kit::{job::Progress, money::Money};
+use svc_kit::job::Progress;
 use svc_payment::{
-    charge_payment::{ask, begin, conclude},
+    charge_payment::{CLAIMED_TOGETHER, ask},
     ledger::Account,
-    payment::{Call, PaymentId, PaymentToken, Status},
-    provider::{
-        Charged, Cursor, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
-        RecordPage, Refunded, sandbox::Sandbox,
-    },
-    refund::RefundId,
+    payment::{Call, Status},
+    provider::FoundCharge,
 };
 use tokio::sync::Semaphore;
 
-use crate::harness::{FEE, Harness, LONG, receipt};
+use crate::{
+    harness::{FEE, Harness, LONG, receipt},
+    providers::{Counting, Held, Scripted},
+};
 
 const CAPTURED: &str = "souk.payment.captured.v1";
 const FAILED: &str = "souk.payment.failed.v1";
@@ -107,7 +98,7 @@ async fn a_crash_before_the_provider_was_called_charges_once(pool: PgPool) {
     let shop = Harness::new(pool).await;
     let request = shop.requested("tok_ok").await;
 
-    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    let claimed = shop.claim().await;
     assert_eq!(claimed.call, Call::Charge);
     // Crash: the attempt is recorded, the provider knows nothing.
     assert_eq!(
@@ -128,7 +119,7 @@ async fn a_crash_before_the_outcome_was_recorded_charges_once(pool: PgPool) {
     let shop = Harness::new(pool).await;
     let request = shop.requested("tok_ok").await;
 
-    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    let claimed = shop.claim().await;
     assert_eq!(
         ask(&shop.app, &claimed).await,
         FoundCharge::Captured(receipt())
@@ -146,12 +137,12 @@ async fn a_crash_before_the_outcome_was_recorded_charges_once(pool: PgPool) {
 async fn an_outcome_that_comes_twice_is_booked_once(pool: PgPool) {
     let shop = Harness::new(pool).await;
     let request = shop.requested("tok_ok").await;
-    let slow = begin(&shop.app).await.unwrap().unwrap();
+    let slow = shop.claim().await;
     // Its lease runs out, and somebody else finishes.
     shop.settle().await;
 
     let answer = ask(&shop.app, &slow).await;
-    conclude(&shop.app, &slow, answer).await.unwrap();
+    shop.conclude(slow, answer).await;
 
     assert_eq!(shop.outbox().await, [CAPTURED]);
     assert_eq!(shop.books(&request).await, SOLD);
@@ -162,7 +153,8 @@ async fn an_outcome_that_comes_twice_is_booked_once(pool: PgPool) {
 async fn workers_beside_each_other_charge_each_payment_once(pool: PgPool) {
     let shop = Harness::with(pool, |sandbox| Arc::new(Counting::new(sandbox))).await;
     let mut requests = Vec::new();
-    for _ in 0..12 {
+    // More than one of them claims at once.
+    for _ in 0..3 * CLAIMED_TOGETHER {
         requests.push(shop.requested("tok_ok").await);
     }
 
@@ -195,18 +187,19 @@ async fn a_slow_payment_holds_up_no_other(pool: PgPool) {
     })
     .await;
     let slow = shop.requested("tok_slow").await;
-    shop.clock.advance(std::time::Duration::from_millis(1));
-    let quick = shop.requested("tok_ok").await;
+    let with_it = shop.requested("tok_ok").await;
 
     let first = tokio::spawn({
         let shop = shop.clone();
         async move { shop.charge_step().await }
     });
-    shop.app.due.charges.notified().await; // the first worker has its payment
+    shop.until(&with_it, Status::Captured).await;
+    let after_it = shop.requested("tok_ok").await;
     assert_eq!(shop.charge_step().await, Progress::More);
 
-    assert_eq!(shop.status(&quick).await, Status::Captured);
+    assert_eq!(shop.status(&after_it).await, Status::Captured);
     assert_eq!(shop.status(&slow).await, Status::Requested);
+    assert!(!first.is_finished());
     gate.add_permits(1);
     first.await.unwrap();
     assert_eq!(shop.status(&slow).await, Status::Captured);
@@ -230,164 +223,14 @@ async fn an_unknown_outcome_is_asked_for_until_it_is_known(pool: PgPool) {
     for expected in [
         "charge", "look_up", "look_up", "look_up", "charge", "look_up",
     ] {
-        let claimed = begin(&shop.app).await.unwrap().unwrap();
+        let claimed = shop.claim().await;
         assert_eq!(claimed.call.as_str(), expected);
         let answer = ask(&shop.app, &claimed).await;
-        conclude(&shop.app, &claimed, answer).await.unwrap();
+        shop.conclude(claimed, answer).await;
         shop.clock.advance(LONG);
     }
 
     assert_eq!(shop.status(&request).await, Status::Captured);
     assert_eq!(shop.at_sandbox(&request).await, (1, 0));
     assert_eq!(shop.outbox().await, [CAPTURED]);
-}
-
-/// Says how often each payment was charged: more than once fails the test.
-struct Counting {
-    sandbox: Sandbox,
-    charges: Mutex<Vec<PaymentId>>,
-}
-
-impl Counting {
-    fn new(sandbox: Sandbox) -> Self {
-        Self {
-            sandbox,
-            charges: Mutex::default(),
-        }
-    }
-}
-
-#[async_trait]
-impl Provider for Counting {
-    fn name(&self) -> ProviderName {
-        self.sandbox.name()
-    }
-
-    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        {
-            let mut charges = self.charges.lock().unwrap();
-            assert!(!charges.contains(&id), "{id} is charged again");
-            charges.push(id);
-        }
-        self.sandbox.charge(id, amount, token).await
-    }
-
-    async fn look_up(&self, id: PaymentId) -> FoundCharge {
-        self.sandbox.look_up(id).await
-    }
-
-    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        self.sandbox.refund(id, payment_id, amount).await
-    }
-
-    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
-        self.sandbox.look_up_refund(id).await
-    }
-
-    async fn list(
-        &self,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-        after: Option<Cursor>,
-    ) -> Result<RecordPage, ProviderAway> {
-        self.sandbox.list(from, until, after).await
-    }
-}
-
-/// Does not answer to `tok_slow` before it may.
-struct Held {
-    sandbox: Sandbox,
-    gate: Arc<Semaphore>,
-}
-
-#[async_trait]
-impl Provider for Held {
-    fn name(&self) -> ProviderName {
-        self.sandbox.name()
-    }
-
-    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        if token.expose() == "tok_slow" {
-            let _permit = self.gate.acquire().await.unwrap();
-        }
-        self.sandbox.charge(id, amount, token).await
-    }
-
-    async fn look_up(&self, id: PaymentId) -> FoundCharge {
-        self.sandbox.look_up(id).await
-    }
-
-    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        self.sandbox.refund(id, payment_id, amount).await
-    }
-
-    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
-        self.sandbox.look_up_refund(id).await
-    }
-
-    async fn list(
-        &self,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-        after: Option<Cursor>,
-    ) -> Result<RecordPage, ProviderAway> {
-        self.sandbox.list(from, until, after).await
-    }
-}
-
-/// The first charge gets lost on the way, and the first look-ups answer what
-/// they are told.
-struct Scripted {
-    sandbox: Sandbox,
-    charges: AtomicU32,
-    look_ups: Mutex<VecDeque<FoundCharge>>,
-}
-
-impl Scripted {
-    fn new(sandbox: Sandbox, look_ups: impl Into<VecDeque<FoundCharge>>) -> Self {
-        Self {
-            sandbox,
-            charges: AtomicU32::new(0),
-            look_ups: Mutex::new(look_ups.into()),
-        }
-    }
-}
-
-#[async_trait]
-impl Provider for Scripted {
-    fn name(&self) -> ProviderName {
-        self.sandbox.name()
-    }
-
-    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        if self.charges.fetch_add(1, Ordering::SeqCst) == 0 {
-            return Charged::Unknown;
-        }
-        self.sandbox.charge(id, amount, token).await
-    }
-
-    async fn look_up(&self, id: PaymentId) -> FoundCharge {
-        let scripted = self.look_ups.lock().unwrap().pop_front();
-        match scripted {
-            Some(answer) => answer,
-            None => self.sandbox.look_up(id).await,
-        }
-    }
-
-    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        self.sandbox.refund(id, payment_id, amount).await
-    }
-
-    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
-        self.sandbox.look_up_refund(id).await
-    }
-
-    async fn list(
-        &self,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-        after: Option<Cursor>,
-    ) -> Result<RecordPage, ProviderAway> {
-        self.sandbox.list(from, until, after).await
-    }
 }

@@ -25,19 +25,28 @@ use svc_kit::{
 use svc_payment::{
     MIGRATIONS,
     app::App,
+    charge_payment::{Answered, begin, conclude},
     consumers::{OnOrderCancelled, OnOrderReturned, OnPaymentRequested},
     jobs::{ChargeRequested, RefundCaptured},
     ledger::Account,
     payment::{OrderId, Payment, PaymentId, Status},
-    provider::{Provider, Providers, Receipt, sandbox::Sandbox},
+    provider::{FoundCharge, Provider, Providers, Receipt, sandbox::Sandbox},
     refund::ReturnId,
-    store::{LEASE, ledger, payments},
+    store::{
+        LEASE, ledger,
+        payments::{self, Claimed},
+    },
 };
+use tokio::time::Instant;
 use tonic::Request;
 use tonic_types::StatusExt as _;
+use tracing::Span;
 
 /// Longer than any pause between attempts, and than any lease.
 pub(crate) const LONG: Duration = Duration::from_secs(LEASE.as_secs() + 60);
+
+/// How long a test waits for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub(crate) struct Harness {
@@ -204,12 +213,26 @@ impl Harness {
     }
 
     pub(crate) async fn charge_step(&self) -> Progress {
-        ChargeRequested {
-            app: self.app.clone(),
+        ChargeRequested::new(self.app.clone()).step().await.unwrap()
+    }
+
+    /// Claims the only payment that is due.
+    pub(crate) async fn claim(&self) -> Claimed {
+        let mut claimed = begin(&self.app).await.unwrap();
+        assert_eq!(claimed.len(), 1);
+        claimed.remove(0)
+    }
+
+    /// Records what the provider has said of one payment alone.
+    pub(crate) async fn conclude(&self, claimed: Claimed, answer: FoundCharge) {
+        let answered = Answered {
+            claimed,
+            answer,
+            span: Span::none(),
+        };
+        for concluded in conclude(&self.app, &[answered]).await {
+            concluded.unwrap();
         }
-        .step()
-        .await
-        .unwrap()
     }
 
     /// A payment that is captured, and nothing else of it.
@@ -248,6 +271,19 @@ impl Harness {
 
     pub(crate) async fn status(&self, request: &PaymentRequested) -> Status {
         self.payment(request).await.status
+    }
+
+    /// Waits until a payment stands there.
+    pub(crate) async fn until(&self, request: &PaymentRequested, expected: Status) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status(request).await;
+            if status == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still {status:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) async fn outbox(&self) -> Vec<String> {

@@ -4,10 +4,12 @@
 
 mod cancel_payment;
 mod charge_payment;
+mod charge_together;
 mod failover;
 mod get_payment;
 mod harness;
 mod ledger;
+mod providers;
 mod reconcile;
 mod refund_payment;
 mod refund_return;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use svc_kit::{clock::Clock, job::Progress, money::Money};
 use svc_payment::{
-    charge_payment::{ask, begin, conclude},
+    charge_payment::ask,
     ledger::Account,
     payment::{Call, PaymentId, PaymentToken, Status},
     provider::{
@@ -128,16 +128,16 @@ async fn a_declined_intent_is_found_declined(pool: PgPool) {
     };
     let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
     let request = shop.requested(DECLINED).await;
-    let claimed = begin(&shop.app).await.unwrap().unwrap();
+    let claimed = shop.claim().await;
     let declined = FoundCharge::Declined(Decline::Declined);
     assert_eq!(ask(&shop.app, &claimed).await, declined);
 
     // Crash before it was written: it is looked up.
     shop.clock.advance(LONG);
-    let again = begin(&shop.app).await.unwrap().unwrap();
+    let again = shop.claim().await;
     assert_eq!(again.call, Call::LookUp);
     assert_eq!(ask(&shop.app, &again).await, declined);
-    conclude(&shop.app, &again, declined).await.unwrap();
+    shop.conclude(again, declined).await;
     assert_eq!(shop.status(&request).await, Status::Failed);
 }
 
@@ -189,7 +189,7 @@ async fn a_charge_that_never_arrived_is_made_once(pool: PgPool) {
     };
     let shop = shop(pool, &server.config(CaptureMode::Automatic)).await;
     let request = shop.requested(GOOD).await;
-    begin(&shop.app).await.unwrap().unwrap();
+    shop.claim().await;
     // Crash before the call.
     shop.settle().await;
     assert_eq!(shop.status(&request).await, Status::Captured);

@@ -343,7 +343,7 @@ async fn money_that_is_held_for_a_payment_that_was_given_up_is_let_go(pool: PgPo
     let shop = shop(pool, &server.config(CaptureMode::Manual)).await;
     let request = shop.requested(GOOD).await;
     // The charge is on its way for so long that it is given up.
-    let late = charge_payment::begin(&shop.app).await.unwrap().unwrap();
+    let late = shop.claim().await;
     shop.hear_cancelled(&request).await.unwrap();
     shop.settle().await;
     assert_eq!(shop.status(&request).await, Status::Cancelled);

@@ -9,13 +9,10 @@ use svc_payment::{
 };
 use tokio::task::JoinSet;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, PATIENCE};
 
 /// Longer than the test may take: only a commit can wake the workers.
 const NEVER: Duration = Duration::from_hours(1);
-
-/// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[sqlx::test(migrations = false)]
 async fn a_commit_wakes_the_workers_at_once(pool: PgPool) {
@@ -25,12 +22,10 @@ async fn a_commit_wakes_the_workers_at_once(pool: PgPool) {
     let mut tasks = JoinSet::new();
     let workers = vec![due.charges.clone(), due.refunds.clone()];
     tasks.spawn(wake::run(shop.app.db.clone(), workers, shutdown.clone()));
+    let charge = ChargeRequested::new(shop.app.clone());
     for _ in 0..3 {
-        let worker = ChargeRequested {
-            app: shop.app.clone(),
-        };
         tasks.spawn(job::run(
-            worker,
+            charge.clone(),
             NEVER,
             Some(due.charges.clone()),
             shutdown.clone(),
@@ -48,9 +43,9 @@ async fn a_commit_wakes_the_workers_at_once(pool: PgPool) {
     listening(&shop).await;
 
     let request = shop.requested("tok_ok").await;
-    until(&shop, &request, Status::Captured).await;
+    shop.until(&request, Status::Captured).await;
     shop.hear_cancelled(&request).await.unwrap();
-    until(&shop, &request, Status::Refunded).await;
+    shop.until(&request, Status::Refunded).await;
 
     shutdown.stop();
     while let Some(ended) = tasks.join_next().await {
@@ -75,21 +70,5 @@ async fn listening(shop: &Harness) {
         }
         assert!(tokio::time::Instant::now() < deadline, "nobody listens");
         tokio::task::yield_now().await;
-    }
-}
-
-async fn until(
-    shop: &Harness,
-    request: &proto::souk::event::v1::PaymentRequested,
-    expected: Status,
-) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let status = shop.status(request).await;
-        if status == expected {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "still {status:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
