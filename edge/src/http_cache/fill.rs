@@ -154,21 +154,32 @@ impl Filler {
         let (recorder, tape) = tape::record();
         landing.announce(Brought::Page(Arc::clone(&head), tape));
         let recorded = record(arrival, &recorder, length, &mut room, max_bytes);
-        match tokio::time::timeout(BODY_TIMEOUT, recorded).await {
-            Ok(Ok(Recorded::Whole(last, arrival))) => {
+        let recorded = tokio::time::timeout(BODY_TIMEOUT, recorded).await;
+        let mut is_whole = false;
+        match &recorded {
+            Ok(Ok(Recorded::Whole(last, _))) => {
                 let body = recorder.joined(last.as_ref());
-                if length.is_none_or(|length| length == body.len()) {
-                    // It is kept before anybody can know that it is whole.
+                is_whole = length.is_none_or(|length| length == body.len());
+                if is_whole {
                     self.pages.keep(&asked, Pages::entry(&head, body)?);
-                    if let Some(last) = last {
-                        recorder.push(last);
-                    }
-                    recorder.end(End::Whole);
-                    arrival.finish().await;
                 }
             }
+            Ok(Ok(Recorded::TooLong(_))) => self.pages.not_shared(&asked, status),
+            Ok(Err(_)) | Err(_) => {}
+        }
+        // Before anybody can know how it ended: whoever asks after that must
+        // find what is kept, and nothing to join.
+        drop(landing);
+        match recorded {
+            Ok(Ok(Recorded::Whole(last, arrival))) if is_whole => {
+                if let Some(last) = last {
+                    recorder.push(last);
+                }
+                recorder.end(End::Whole);
+                arrival.finish().await;
+            }
+            Ok(Ok(Recorded::Whole(..))) => {}
             Ok(Ok(Recorded::TooLong(arrival))) => {
-                self.pages.not_shared(&asked, status);
                 drop(alone.send(arrival));
                 recorder.end(End::TooLong);
             }
@@ -178,8 +189,6 @@ impl Filler {
             }
             Err(_) => metrics::origin_failed(site.prefix(), &Refusal::DeadlineExceeded),
         }
-        drop(room);
-        drop(landing);
         Ok(())
     }
 }

@@ -45,6 +45,18 @@ async fn what_must_be_asked_about_is_asked_about_each_time() {
 }
 
 #[tokio::test]
+async fn whoever_has_the_whole_page_asks_about_it_and_joins_no_fetch_that_is_over() {
+    let site = Site::start().await;
+    for n in 0..100 {
+        let (path, page) = (format!("/{n}"), Page::cached("x", "no-cache"));
+        site.origin.put(&path, page.with("etag", "\"v1\""));
+        site.get(&path).await;
+        let (_, status) = site.read(&path, &[]).await;
+        assert_eq!(status, "souk; fwd=stale; fwd-status=304; stored", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_stale_page_is_served_while_a_fresh_one_is_fetched() {
     let site = Site::start().await;
     let control = "max-age=10, stale-while-revalidate=30";
