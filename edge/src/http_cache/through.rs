@@ -193,8 +193,9 @@ impl Through {
             let now_ms = self.pages.cache().now_ms();
             let request = &session.req_header().headers;
             match brought {
+                // What may not be kept on is for the one whose question it answers.
                 Brought::Good(entry, stored)
-                    if ours || self.pages.is_shared(&entry.head, request, wanted) =>
+                    if ours || stored && self.pages.is_shared(&entry.head, request, wanted) =>
                 {
                     forward.status = Some(StatusCode::NOT_MODIFIED);
                     forward.stored = stored;

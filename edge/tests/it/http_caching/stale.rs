@@ -1,6 +1,8 @@
 //! What is no longer fresh: asked about, served meanwhile, or served in need.
 
-use tokio::net::TcpStream;
+use std::sync::Arc;
+
+use tokio::{net::TcpStream, task::JoinSet};
 
 use super::Site;
 use crate::support::{until, web_origin::Page};
@@ -54,6 +56,26 @@ async fn whoever_has_the_whole_page_asks_about_it_and_joins_no_fetch_that_is_ove
         let (_, status) = site.read(&path, &[]).await;
         assert_eq!(status, "souk; fwd=stale; fwd-status=304; stored", "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_the_origin_says_of_a_page_to_one_is_not_told_to_those_who_wait() {
+    let site = Arc::new(Site::start().await);
+    let page = |control: &str| Page::cached("", control).with("etag", "\"v1\"");
+    site.origin.put("/a", page("max-age=60"));
+    site.get("/a").await;
+    site.wait(61);
+    let own = page("max-age=60, private").with("set-cookie", "session=secret");
+    site.origin.put("/a", own.gated());
+    let mut callers = JoinSet::new();
+    for _ in 0..10 {
+        let site = Arc::clone(&site);
+        callers.spawn(async move { site.get("/a").await.header("set-cookie").to_owned() });
+    }
+    until("the origin is asked", async || site.gets("/a") > 1).await;
+    site.origin.gate.add_permits(10);
+    assert_eq!(callers.join_all().await, vec!["session=secret"; 10]);
+    assert_eq!(site.gets("/a"), 11, "each has its own");
 }
 
 #[tokio::test]
