@@ -3,8 +3,9 @@
 //!
 //! [`through`] answers a request. [`pages`] decides, by what [`directives`],
 //! [`freshness`], [`admission`], [`vary`] and [`validators`] read; [`entry`] and
-//! [`page`] are what is kept, under a [`url`] and [`tags`]. [`fetch`] asks the
-//! origin, [`tape`] lets many read what arrives, [`serve`] writes it.
+//! [`page`] are what is kept, under a [`url`] and [`tags`]. [`fill`] brings what
+//! is not: [`fetch`] asks the origin, [`tape`] lets many read what arrives,
+//! [`serve`] writes it.
 //!
 //! It must never keep what the origin says is for one person, nor serve
 //! anything that was asked for before a purge of one of its tags.
@@ -14,6 +15,7 @@ pub mod date;
 pub mod directives;
 pub mod entry;
 pub mod fetch;
+pub mod fill;
 pub mod freshness;
 pub mod page;
 pub mod pages;

@@ -1,5 +1,7 @@
 //! What the services' tests share. Nothing in here runs in production.
 
+pub mod nats_server;
+
 use sqlx::PgPool;
 use uuid::Uuid;
 

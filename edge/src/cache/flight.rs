@@ -139,19 +139,25 @@ impl<K: Hash + Eq, O> Landing<K, O> {
         self.land.send_replace(Some(outcome));
     }
 
-    /// Tells everybody who waits, and ends the fetch.
+    /// Ends the fetch, and tells everybody who waits: in this order, so that
+    /// nobody who has heard of it can join it.
     pub fn land(self, outcome: O) {
+        self.leave();
         self.announce(outcome);
     }
-}
 
-impl<K: Hash + Eq, O> Drop for Landing<K, O> {
-    fn drop(&mut self) {
+    fn leave(&self) {
         let mut flying = self.flights.lock();
         let ours = flying.flights.get(&self.key).map(|flight| flight.id) == Some(self.id);
         if ours {
             flying.flights.remove(&self.key);
         }
+    }
+}
+
+impl<K: Hash + Eq, O> Drop for Landing<K, O> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

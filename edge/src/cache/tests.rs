@@ -1,6 +1,11 @@
 //! The cache by itself, with a clock that stands still.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::atomic::AtomicUsize,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use chrono::DateTime;
@@ -249,6 +254,39 @@ async fn passengers_get_what_the_pilot_brings() {
         flights.board(&key("x"), &[], &epochs),
         Seat::Pilot(..)
     ));
+}
+
+/// Asks again at the moment at which it hears something.
+struct AsksAgain {
+    flights: Flights<Key, Outcome>,
+    epochs: Epochs,
+    fetches: AtomicUsize,
+}
+
+impl Wake for AsksAgain {
+    fn wake(self: Arc<Self>) {
+        if let Seat::Pilot(..) = self.flights.board(&key("x"), &[], &self.epochs) {
+            self.fetches.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn whoever_hears_of_a_landing_cannot_join_the_fetch_any_more() {
+    let hears = Arc::new(AsksAgain {
+        flights: Flights::default(),
+        epochs: Epochs::new(),
+        fetches: AtomicUsize::new(0),
+    });
+    let Seat::Pilot(landing, waiter) = hears.flights.board(&key("x"), &[], &hears.epochs) else {
+        panic!("nobody flies yet");
+    };
+    let waker = Waker::from(Arc::clone(&hears));
+    let mut outcome = pin!(waiter.outcome());
+    let mut polled = Context::from_waker(&waker);
+    assert!(outcome.as_mut().poll(&mut polled).is_pending());
+    landing.land(Outcome::Failed(Refusal::Internal));
+    assert_eq!(hears.fetches.load(Ordering::Relaxed), 1, "a new one");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const MAX_VARIANTS: usize = 32;
 /// sending the body again.
 const VALIDATABLE: Duration = Duration::from_hours(24);
 
-/// The answers of one URL, the newest first.
+/// The answers of one URL, the one that was asked for last first.
 #[derive(Debug, Clone, Default)]
 pub struct Page(Vec<Entry>);
 
@@ -49,7 +49,12 @@ impl Page {
             return None;
         }
         entries.retain(|old| !old.head.vary.matches(request));
-        entries.insert(0, entry);
+        let asked_ms = entry.head.exchange.asked_ms;
+        let older = |old: &Entry| old.head.exchange.asked_ms <= asked_ms;
+        entries.insert(
+            entries.iter().position(older).unwrap_or(entries.len()),
+            entry,
+        );
         entries.truncate(MAX_VARIANTS);
         while entries.len() > 1 && weight(&entries) > max_bytes {
             entries.pop();

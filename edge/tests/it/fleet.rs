@@ -7,7 +7,7 @@ use proto::souk::{
     catalog::v1::catalog_service_client::CatalogServiceClient,
     event::v1::{ProductChanged, PurgeRequested},
 };
-use svc_kit::clock::Clock;
+use svc_kit::{clock::Clock, testing::nats_server::NatsServer};
 use tokio::{
     task::JoinSet,
     time::{Instant, interval, timeout},
@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 
 use crate::support::{
     Harness, PATIENCE, free_address,
-    nats::{Cable, Server, publish},
+    nats::{Cable, publish, publish_to},
     product_id, read,
     services::Shop,
     until,
@@ -145,14 +145,14 @@ async fn an_edge_that_was_cut_off_serves_nothing_that_was_purged_and_keeps_the_r
 async fn an_edge_whose_nats_came_back_empty_lets_go_of_all() {
     let (folder, anew) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let address = free_address();
-    let mut server = Server::start(address, folder.path());
+    let server = NatsServer::start(address, folder.path());
     let nats = server.url();
     let edge = Harness::with(&unlimited(&["--nats-url", &nats])).await;
     until("purges are heard", async || edge.has_caught_up().await).await;
     let mut catalog = edge.catalog().await;
     let (changing, other) = (product_id(), product_id());
     read(&mut catalog, &changing).await;
-    server.publish(&changed(&changing)).await;
+    publish_to(&server, &changed(&changing)).await;
     until("the change is heard", async || {
         read(&mut edge.catalog().await, &changing).await;
         edge.shop.calls(&changing) > 1
@@ -163,7 +163,7 @@ async fn an_edge_whose_nats_came_back_empty_lets_go_of_all() {
     // With its streams it comes back as if nothing had been.
     server.kill();
     until("it hears nothing", async || !edge.has_caught_up().await).await;
-    let mut server = Server::start(address, folder.path());
+    let server = NatsServer::start(address, folder.path());
     until("it has caught up", async || edge.has_caught_up().await).await;
     let (_, status) = read(&mut catalog, &other).await;
     assert!(status.starts_with("souk; hit"), "{status}");
@@ -171,12 +171,12 @@ async fn an_edge_whose_nats_came_back_empty_lets_go_of_all() {
     // Without them nobody can say what was purged.
     server.kill();
     until("it hears nothing", async || !edge.has_caught_up().await).await;
-    let server = Server::start(address, anew.path());
+    let server = NatsServer::start(address, anew.path());
     until("it has caught up", async || edge.has_caught_up().await).await;
     let (_, status) = read(&mut catalog, &other).await;
     assert_eq!(status, "souk; fwd=miss; stored");
     edge.shop.set_title(&other, "new");
-    server.publish(&changed(&other)).await;
+    publish_to(&server, &changed(&other)).await;
     until("changes are heard again", async || {
         read(&mut edge.catalog().await, &other).await.0.title == "new"
     })

@@ -9,14 +9,10 @@ use svc_kit::{
     broadcast::{self, Heard, Subscription},
     clock::Clock,
     nats::{Nats, NatsConfig},
-    testing,
+    testing::{self, nats_server::NatsServer},
 };
 
-use crate::support::{
-    Kit, PATIENCE, just_now,
-    nats_server::{Server, free_port},
-    shipped, some_order, until,
-};
+use crate::support::{Kit, PATIENCE, free_address, just_now, shipped, some_order, until};
 
 #[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
 async fn each_reader_gets_all_events_from_its_time_on(pool: PgPool) {
@@ -114,9 +110,9 @@ async fn reading(config: &NatsConfig, order: &str) -> (Nats, Subscription) {
 
 #[tokio::test]
 async fn a_reader_that_was_cut_off_hears_all_that_it_missed_before_it_has_caught_up() {
-    let (port, folder, order) = (free_port(), tempfile::tempdir().unwrap(), some_order());
-    let server = Server::start(port, folder.path());
-    let config = NatsConfig::new(format!("nats://127.0.0.1:{port}"));
+    let (address, folder, order) = (free_address(), tempfile::tempdir().unwrap(), some_order());
+    let server = NatsServer::start(address, folder.path());
+    let config = NatsConfig::new(format!("nats://{address}"));
     let (nats, mut reader) = reading(&config, &order).await;
 
     server.kill();
@@ -126,7 +122,7 @@ async fn a_reader_that_was_cut_off_hears_all_that_it_missed_before_it_has_caught
     let away = broadcast::tell(&nats, &clock, &shipped(&order, 0)).await;
     assert!(away.unwrap_err().to_string().contains("NATS"));
 
-    let server = Server::start(port, folder.path());
+    let server = NatsServer::start(address, folder.path());
     let (other, second) = (Nats::connect(&config).await.unwrap(), shipped(&order, 2));
     until("NATS keeps the second", || async {
         broadcast::tell(&other, &clock, &second).await.is_ok()
@@ -146,15 +142,15 @@ async fn a_reader_that_was_cut_off_hears_all_that_it_missed_before_it_has_caught
 
 #[tokio::test]
 async fn a_reader_learns_that_what_it_missed_is_lost() {
-    let (port, order) = (free_port(), some_order());
+    let (address, order) = (free_address(), some_order());
     let (folder, anew) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let server = Server::start(port, folder.path());
-    let config = NatsConfig::new(format!("nats://127.0.0.1:{port}"));
+    let server = NatsServer::start(address, folder.path());
+    let config = NatsConfig::new(format!("nats://{address}"));
     let (_nats, mut reader) = reading(&config, &order).await;
 
     server.kill();
     assert_eq!(heard(&mut reader).await, Heard::CutOff);
-    let server = Server::start(port, anew.path());
+    let server = NatsServer::start(address, anew.path());
     assert_eq!(heard(&mut reader).await, Heard::Missed);
     assert_eq!(heard(&mut reader).await, Heard::CaughtUp);
     server.kill();

@@ -8,14 +8,10 @@ use svc_kit::{
     consumer::{ConsumeError, Consumer, Consumers},
     db::Db,
     nats::{Nats, NatsConfig},
-    testing::outbox_subjects,
+    testing::{nats_server::NatsServer, outbox_subjects},
 };
 
-use crate::support::{
-    Kit, Reader, Seen, just_now,
-    nats_server::{Server, free_port},
-    until,
-};
+use crate::support::{Kit, Reader, Seen, free_address, just_now, until};
 
 struct Hears {
     seen: Seen,
@@ -45,8 +41,8 @@ fn cancelled(n: usize) -> OrderCancelled {
 
 #[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
 async fn nothing_is_lost_while_nats_is_away(pool: PgPool) {
-    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-    let config = NatsConfig::new(format!("nats://127.0.0.1:{port}"));
+    let (address, folder) = (free_address(), tempfile::tempdir().unwrap());
+    let config = NatsConfig::new(format!("nats://{address}"));
     let clock = Clock::system();
     let from = just_now(&clock);
 
@@ -73,7 +69,7 @@ async fn nothing_is_lost_while_nats_is_away(pool: PgPool) {
     }
     assert_eq!(outbox_subjects(&kit.db).await.len(), 10);
 
-    let server = Server::start(port, folder.path());
+    let server = NatsServer::start(address, folder.path());
     until("the first ten are handled", || async {
         seen.lock().unwrap().len() == 10
     })
@@ -84,7 +80,7 @@ async fn nothing_is_lost_while_nats_is_away(pool: PgPool) {
     for n in 10..20 {
         kit.commit(&cancelled(n)).await;
     }
-    let server = Server::start(port, folder.path());
+    let server = NatsServer::start(address, folder.path());
     until("all twenty are handled", || async {
         seen.lock().unwrap().len() >= 20
     })

@@ -2,10 +2,10 @@
 
 pub(crate) mod consumers;
 pub(crate) mod issuer;
-pub(crate) mod nats_server;
 
 use std::{
     future::Future,
+    net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -118,3 +118,11 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl 
 
 /// A list that a handler adds to.
 pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
+
+/// An address of which nobody makes use.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}

@@ -1,10 +1,7 @@
-//! Events as services publish them, a cable to NATS that can be cut, and a
-//! NATS that can be stopped.
+//! Events as services publish them, and a cable to NATS that can be cut.
 
 use std::{
     net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -12,6 +9,7 @@ use std::{
 };
 
 use proto::events::Event;
+use svc_kit::testing::{nats_server::NatsServer, server_url};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -27,7 +25,7 @@ struct Place {
 }
 
 fn place() -> Place {
-    place_of(&svc_kit::testing::server_url("SOUK_TEST_NATS_URL"))
+    place_of(&server_url("SOUK_TEST_NATS_URL"))
 }
 
 fn place_of(url: &str) -> Place {
@@ -45,6 +43,11 @@ fn place_of(url: &str) -> Place {
 /// <https://docs.nats.io/reference/reference-protocols/nats-protocol>
 pub(crate) async fn publish<E: Event>(event: &E) {
     publish_at(place(), event).await;
+}
+
+/// Publishes an event at a NATS of the test's own.
+pub(crate) async fn publish_to<E: Event>(server: &NatsServer, event: &E) {
+    publish_at(place_of(&server.url()), event).await;
 }
 
 async fn publish_at<E: Event>(place: Place, event: &E) {
@@ -121,58 +124,4 @@ impl Cable {
     pub(crate) fn mend(&self) {
         self.whole.store(true, SeqCst);
     }
-}
-
-/// A NATS of the test's own, on a port that it keeps.
-pub(crate) struct Server {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    /// Keeps its streams in this folder.
-    pub(crate) fn start(address: SocketAddr, folder: &Path) -> Self {
-        let program = program();
-        let process = Command::new(&program)
-            .args(["--addr", "127.0.0.1", "--port"])
-            .arg(address.port().to_string())
-            .args(["--jetstream", "--store_dir"])
-            .arg(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{program} does not start ({error}): set SOUK_TEST_NATS_SERVER_BIN")
-            });
-        Self { process, address }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("nats://{}", self.address)
-    }
-
-    pub(crate) fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    pub(crate) async fn publish<E: Event>(&self, event: &E) {
-        publish_at(place_of(&self.url()), event).await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests are told where programs are by the environment"
-)]
-fn program() -> String {
-    std::env::var("SOUK_TEST_NATS_SERVER_BIN").unwrap_or_else(|_| "nats-server".to_owned())
 }

@@ -1,0 +1,134 @@
+//! Pages while they arrive, and those who wait for them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+use super::{STORED, Site};
+use crate::support::{until, web_origin::Page};
+
+#[tokio::test]
+async fn a_hundred_who_ask_at_once_cost_one_call() {
+    let site = Arc::new(Site::start().await);
+    let body = "x".repeat(10_000);
+    site.origin
+        .put("/a", Page::cached(body.clone(), "max-age=60").gated());
+    let mut callers = JoinSet::new();
+    for _ in 0..100 {
+        let site = Arc::clone(&site);
+        callers.spawn(async move { site.read("/a", &[]).await });
+    }
+    until("the origin is asked", async || site.gets("/a") > 0).await;
+    site.origin.gate.add_permits(1);
+    let answers = callers.join_all().await;
+    assert!(answers.iter().all(|(read, _)| *read == body));
+    assert_eq!(site.gets("/a"), 1);
+    let first = answers
+        .iter()
+        .filter(|(_, status)| status == STORED)
+        .count();
+    assert_eq!(first, 1);
+}
+
+#[tokio::test]
+async fn those_who_cannot_share_an_answer_get_their_own() {
+    let site = Arc::new(Site::start().await);
+    site.origin.put(
+        "/a",
+        Page::cached("", "private").gated().with("x-page", "a"),
+    );
+    let mut callers = JoinSet::new();
+    for _ in 0..10 {
+        let site = Arc::clone(&site);
+        callers.spawn(async move { site.get("/a").await.header("x-page").to_owned() });
+    }
+    until("the origin is asked", async || site.gets("/a") > 0).await;
+    site.origin.gate.add_permits(10);
+    assert_eq!(callers.join_all().await, vec!["a"; 10]);
+    assert_eq!(site.gets("/a"), 10);
+}
+
+#[tokio::test]
+async fn the_first_caller_has_the_first_byte_before_the_last_has_come() {
+    let site = Site::start().await;
+    let large = "x".repeat(600_000);
+    for (path, chunked) in [("/a", false), ("/b", true)] {
+        let mut page = Page::cached(large.clone(), "max-age=60").gated();
+        if chunked {
+            page = page.chunked();
+        }
+        site.origin.put(path, page);
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let uri = format!("http://{}{path}", site.edge.edge).parse().unwrap();
+        let mut body = client.get(uri).await.unwrap().into_body();
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(!first.is_empty());
+        site.origin.gate.add_permits(1);
+        let rest = body.collect().await.unwrap().to_bytes();
+        assert_eq!(first.len() + rest.len(), large.len());
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_streams_through_and_is_not_kept() {
+    // One entry may take a sixteenth.
+    let site = Site::with(&["--cache-bytes", "1600000"]).await;
+    let large = "x".repeat(300_000);
+    for (path, page) in [
+        ("/told", Page::cached(large.clone(), "max-age=60")),
+        (
+            "/untold",
+            Page::cached(large.clone(), "max-age=60").chunked(),
+        ),
+    ] {
+        site.origin.put(path, page);
+        for calls in 1..=2 {
+            let answer = site.get(path).await;
+            assert_eq!(
+                (answer.body.len(), site.gets(path)),
+                (large.len(), calls),
+                "{path}"
+            );
+        }
+        let part = site.ask("GET", path, &[("range", "bytes=0-1")]).await;
+        assert_eq!(part.status, 200, "the origin has no parts");
+    }
+    let small = "x".repeat(50_000);
+    site.origin.put("/small", Page::cached(small, "max-age=60"));
+    for _ in 0..2 {
+        assert_eq!(site.get("/small").await.body.len(), 50_000);
+    }
+    assert_eq!(site.gets("/small"), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_looks_so_and_is_not_kept() {
+    let site = Site::start().await;
+    for chunked in [false, true] {
+        let mut page = Page::cached("0123456789", "max-age=60").torn();
+        if chunked {
+            page = page.chunked();
+        }
+        site.origin.put("/a", page);
+        let mut stream = TcpStream::connect(site.edge.edge).await.unwrap();
+        stream
+            .write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(!answer.contains("5678"), "{answer}");
+        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+    }
+    site.origin.put("/a", Page::cached("whole", "max-age=60"));
+    let answer = site.ask("GET", "/a", &[("host", "x")]).await;
+    assert_eq!(answer.body, "whole");
+}

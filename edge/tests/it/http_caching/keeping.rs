@@ -1,0 +1,163 @@
+//! What is kept, and for which requests.
+
+use super::{STORED, Site};
+use crate::support::{until, web_origin::Page};
+
+#[tokio::test]
+async fn a_page_is_fetched_once_and_ages() {
+    let site = Site::start().await;
+    site.origin.put("/a?b=1", Page::cached("one", "max-age=60"));
+    assert_eq!(
+        site.read("/a?b=1", &[]).await,
+        ("one".into(), STORED.into())
+    );
+    site.wait(10);
+    let hit = site.get("/a?b=1").await;
+    assert_eq!((hit.status, &hit.body[..]), (200, &b"one"[..]));
+    assert!(
+        hit.header("cache-status").starts_with("souk; hit; ttl=4"),
+        "{hit:?}"
+    );
+    let age: u64 = hit.header("age").parse().unwrap();
+    assert!((10..13).contains(&age), "{age}");
+    assert_eq!(hit.header("content-length"), "3");
+    assert_eq!(hit.header("x-content-type-options"), "nosniff");
+    assert_eq!(site.gets("/a?b=1"), 1);
+    site.wait(60);
+    site.origin.put("/a?b=1", Page::cached("two", "max-age=60"));
+    let (body, status) = site.read("/a?b=1", &[]).await;
+    assert_eq!((&*body, &*status), ("two", "souk; fwd=stale; stored"));
+}
+
+#[tokio::test]
+async fn what_may_not_be_kept_is_not() {
+    let site = Site::start().await;
+    let page = || Page::new("x");
+    for (path, page, headers) in [
+        (
+            "/no-store",
+            Page::cached("x", "max-age=60, no-store"),
+            &[][..],
+        ),
+        ("/private", Page::cached("x", "max-age=60, private"), &[]),
+        ("/silent", page(), &[]),
+        (
+            "/cookie",
+            Page::cached("x", "max-age=60").with("set-cookie", "a=b"),
+            &[],
+        ),
+        (
+            "/vary",
+            Page::cached("x", "max-age=60").with("vary", "*"),
+            &[],
+        ),
+        ("/status", page().status(302).with("location", "/"), &[]),
+        ("/error", page().status(500), &[]),
+        ("/expired", page().with("expires", "0"), &[]),
+        (
+            "/authorized",
+            Page::cached("x", "max-age=60"),
+            &[("authorization", "Basic x")],
+        ),
+        (
+            "/request",
+            Page::cached("x", "max-age=60"),
+            &[("cache-control", "no-store")],
+        ),
+        (
+            "/targeted",
+            Page::cached("x", "max-age=60").with("cdn-cache-control", "no-store"),
+            &[],
+        ),
+    ] {
+        site.origin.put(path, page);
+        for calls in 1..=2 {
+            let answer = site.ask("GET", path, headers).await;
+            let status = answer.header("cache-status");
+            assert!(status.starts_with("souk; fwd=uri-miss"), "{path}: {status}");
+            assert!(!status.contains("stored"), "{path}: {status}");
+            assert_eq!(
+                (&answer.body[..], site.gets(path)),
+                (&b"x"[..], calls),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_kept_is() {
+    let site = Site::start().await;
+    let modified = "Sun, 06 Nov 1994 08:49:37 GMT";
+    for (path, page, headers) in [
+        (
+            "/shared",
+            Page::cached("x", "max-age=0, s-maxage=60"),
+            &[][..],
+        ),
+        ("/missing", Page::cached("x", "max-age=60").status(404), &[]),
+        ("/moved", Page::cached("x", "max-age=60").status(302), &[]),
+        (
+            "/heuristic",
+            Page::new("x").with("last-modified", modified),
+            &[],
+        ),
+        (
+            "/cookie",
+            Page::cached("x", "max-age=60, public").with("set-cookie", "a=b"),
+            &[],
+        ),
+        (
+            "/public",
+            Page::cached("x", "max-age=60, public"),
+            &[("authorization", "Basic x")],
+        ),
+        (
+            "/targeted",
+            Page::cached("x", "no-store").with("cdn-cache-control", "max-age=60"),
+            &[],
+        ),
+        ("/empty", Page::cached("", "max-age=60").status(204), &[]),
+        (
+            "/chunked",
+            Page::cached("chunk", "max-age=60").chunked(),
+            &[],
+        ),
+    ] {
+        site.origin.put(path, page);
+        let first = site.ask("GET", path, headers).await;
+        until("it is kept", async || {
+            let next = site.ask("GET", path, headers).await;
+            next.header("cache-status").starts_with("souk; hit")
+        })
+        .await;
+        let next = site.ask("GET", path, headers).await;
+        assert_eq!(
+            (next.status, &next.body),
+            (first.status, &first.body),
+            "{path}"
+        );
+        assert_eq!(first.header("cache-status"), STORED, "{path}");
+        assert_eq!(site.gets(path), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_for_the_requests_that_it_says() {
+    let site = Site::start().await;
+    let page = |body| Page::cached(body, "max-age=60").with("vary", "Accept-Language");
+    site.origin.put("/a", page("de"));
+    assert_eq!(
+        site.read("/a", &[("accept-language", "de, en")]).await.0,
+        "de"
+    );
+    site.origin.put("/a", page("en"));
+    let (body, status) = site.read("/a", &[("accept-language", "en")]).await;
+    assert_eq!((&*body, &*status), ("en", "souk; fwd=vary-miss; stored"));
+    for (language, body) in [("DE,en", "de"), ("en", "en")] {
+        let (read, status) = site.read("/a", &[("accept-language", language)]).await;
+        assert_eq!(read, body);
+        assert!(status.starts_with("souk; hit"), "{status}");
+    }
+    assert_eq!(site.gets("/a"), 2);
+}

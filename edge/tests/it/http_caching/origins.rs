@@ -1,0 +1,92 @@
+//! What an origin is asked, over which protocol, and which one it is.
+
+use bytes::Bytes;
+use clap::Parser as _;
+use edge::Config;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use svc_kit::clock::Clock;
+
+use super::{STORED, Site};
+use crate::support::{
+    Harness,
+    web_origin::{Page, WebOrigin},
+};
+
+#[tokio::test]
+async fn the_origin_sees_the_caller_s_request_without_what_is_between_proxies() {
+    let site = Site::start().await;
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    let headers = [
+        ("authorization", "Basic x"),
+        ("cookie", "a=b"),
+        ("x-forwarded-for", "6.6.6.6"),
+        ("souk-internal", "secret"),
+        ("connection", "x-hop"),
+        ("x-hop", "1"),
+    ];
+    site.ask("GET", "/a", &headers).await;
+    let saw = |name| site.origin.saw(name);
+    assert_eq!(saw("host").unwrap(), site.edge.edge.to_string());
+    assert_eq!(saw("authorization").unwrap(), "Basic x");
+    assert_eq!(saw("cookie").unwrap(), "a=b");
+    assert_eq!(saw("x-forwarded-for").unwrap(), "127.0.0.1");
+    assert!(saw("traceparent").is_some());
+    assert_eq!((saw("souk-internal"), saw("x-hop")), (None, None));
+}
+
+#[tokio::test]
+async fn pages_are_served_over_http_2() {
+    let site = Site::start().await;
+    site.origin.put("/a", Page::cached("one", "max-age=60"));
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build_http::<Full<Bytes>>();
+    let uri: http::Uri = format!("http://{}/a", site.edge.edge).parse().unwrap();
+    for begins in [STORED, "souk; hit"] {
+        let response = client.get(uri.clone()).await.unwrap();
+        let status = response.headers()["cache-status"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(status.starts_with(begins), "{status}");
+        assert_eq!(
+            response.into_body().collect().await.unwrap().to_bytes(),
+            "one"
+        );
+    }
+    // One entry, whatever the version.
+    assert!(site.read("/a", &[]).await.1.starts_with("souk; hit"));
+}
+
+#[tokio::test]
+async fn the_longest_prefix_leads() {
+    let (all, media) = (
+        WebOrigin::start(Clock::system()).await,
+        WebOrigin::start(Clock::system()).await,
+    );
+    let root = format!("/=http://{}", all.address);
+    let media_flag = format!("/media=http://{}", media.address);
+    let both = format!("{root},{media_flag}");
+    let edge = Harness::with(&["--origin", &both]).await;
+    media.put("/media/a", Page::cached("media", "max-age=60"));
+    all.put("/a", Page::cached("all", "max-age=60"));
+    assert_eq!(edge.http("GET", "/media/a").await.body, "media");
+    assert_eq!(edge.http("GET", "/a").await.body, "all");
+    assert_eq!(edge.http("GET", "/media/../a").await.status, 404);
+    assert_eq!(
+        edge.http("GET", "/.well-known/jwks.json").await.json()["keys"][0]["kty"],
+        "OKP"
+    );
+}
+
+#[test]
+fn an_origin_that_is_none_stops_the_start() {
+    let error = Config::try_parse_from(["edge", "--origin", "media=http://x:1"]).unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("\"media\" is not a path to begin with"),
+        "{told}"
+    );
+    assert!(told.contains("--origin"), "{told}");
+}

@@ -1,0 +1,75 @@
+//! What makes a kept page void.
+
+use proto::souk::event::v1::ProductChanged;
+
+use super::Site;
+use crate::support::{nats, product_id, until, web_origin::Page};
+
+#[tokio::test]
+async fn a_change_makes_what_is_kept_void() {
+    let site = Site::start().await;
+    let moved = |path: &str| Page::new("").status(201).with("location", path);
+    for path in ["/a", "/b", "/c"] {
+        site.origin.put(path, Page::cached("old", "max-age=60"));
+        site.get(path).await;
+        site.origin.put(path, Page::cached("new", "max-age=60"));
+    }
+    site.origin.put("/change", moved("/b"));
+    let answer = site.ask("POST", "/change", &[]).await;
+    assert_eq!(
+        (answer.status, answer.header("cache-status")),
+        (201, "souk; fwd=bypass")
+    );
+    site.origin.put("/a", Page::new("refused").status(403));
+    site.ask("PUT", "/a", &[]).await;
+    assert_eq!(site.read("/a", &[]).await.0, "old", "nothing changed");
+    site.origin.put("/a", Page::cached("new", "max-age=60"));
+    assert_eq!(site.read("/b", &[]).await.0, "new", "named by the answer");
+    assert_eq!(site.read("/c", &[]).await.0, "old");
+    site.ask("DELETE", "/a", &[]).await;
+    assert_eq!(site.read("/a", &[]).await.0, "new");
+}
+
+#[tokio::test]
+async fn a_purge_takes_all_pages_of_a_tag_and_a_page_by_its_url() {
+    let site = Site::start().await;
+    let (red, blue) = (product_id(), product_id());
+    let both = format!("{red} {blue}");
+    let page = |body| Page::cached(body, "max-age=60");
+    site.origin
+        .put("/a", page("old").with("cache-tag", &format!("x, {red}")));
+    site.origin
+        .put("/b", page("old").with("surrogate-key", &both));
+    site.origin.put("/c", page("old"));
+    for path in ["/a", "/b", "/c"] {
+        let answer = site.get(path).await;
+        assert_eq!(
+            answer.header("cache-tag"),
+            "",
+            "tags are between the origin and us"
+        );
+        assert_eq!(answer.header("surrogate-key"), "");
+        site.origin.put(path, page("new"));
+    }
+    let purge = async |tag: String| {
+        let tags = vec![tag];
+        nats::publish(&ProductChanged {
+            tags,
+            ..ProductChanged::default()
+        })
+        .await;
+    };
+    purge(red).await;
+    for path in ["/a", "/b"] {
+        until("the tag is purged", async || {
+            site.read(path, &[]).await.0 == "new"
+        })
+        .await;
+    }
+    assert_eq!(site.read("/c", &[]).await.0, "old");
+    purge(format!("url:{}/c", site.edge.edge)).await;
+    until("the page is purged", async || {
+        site.read("/c", &[]).await.0 == "new"
+    })
+    .await;
+}
