@@ -191,12 +191,11 @@ impl Attempt<'_> {
         // What came together goes on together.
         let mut parts = vec![HttpTask::Header(Box::new(answer), ended)];
         while !ended {
-            let chunk = match client.read_response_body().now_or_never() {
-                Some(chunk) => chunk,
-                None => {
-                    write(session, &mut parts).await?;
-                    client.read_response_body().await
-                }
+            let chunk = if let Some(chunk) = client.read_response_body().now_or_never() {
+                chunk
+            } else {
+                write(session, &mut parts).await?;
+                client.read_response_body().await
             };
             let Some(chunk) = chunk.map_err(Error::into_up)? else {
                 break;
