@@ -1,0 +1,176 @@
+//! One example each for what the property does not ask.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use pingora::http::ResponseHeader;
+use svc_kit::clock::Clock;
+
+use super::messages::url;
+use crate::{
+    cache::Cache,
+    http_cache::{
+        directives::Wanted,
+        entry::Entry,
+        pages::{Asked, Found, Freshened, Pages},
+    },
+};
+
+fn pages(max_bytes: u64) -> Pages {
+    let clock = Clock::manual(Clock::system().now());
+    Pages::new(Arc::new(Cache::new(max_bytes, clock)))
+}
+
+/// A request with this value of `x-n`.
+fn request(n: usize) -> HeaderMap {
+    let mut request = HeaderMap::new();
+    request.insert("x-n", HeaderValue::from(n));
+    request
+}
+
+fn ask(pages: &Pages, n: usize) -> Asked {
+    Asked {
+        url: url(0),
+        request: request(n),
+        epoch: pages.cache().epochs().now(),
+        asked_ms: pages.cache().now_ms(),
+    }
+}
+
+fn answer(status: u16, lines: &[(&'static str, &str)]) -> ResponseHeader {
+    let mut answer = ResponseHeader::build(status, None).unwrap();
+    for (name, value) in lines {
+        answer.append_header(*name, *value).unwrap();
+    }
+    answer
+}
+
+/// Takes an answer in; what is kept of it.
+fn keep(pages: &Pages, n: usize, lines: &[(&'static str, &str)], body: &Bytes) -> Option<Entry> {
+    let asked = ask(pages, n);
+    let head = pages.admit(&asked, &answer(200, lines)).unwrap()?;
+    let entry = Pages::entry(&head, body.clone()).unwrap();
+    pages.keep(&asked, entry.clone()).then_some(entry)
+}
+
+fn is_fresh(pages: &Pages, n: usize) -> bool {
+    let found = pages.find(&url(0), &request(n), &Wanted::default());
+    matches!(found, Found::Fresh(_))
+}
+
+const BODY: Bytes = Bytes::from_static(b"body");
+
+#[test]
+fn what_speaks_of_a_connection_is_not_kept() {
+    let lines = [
+        ("cache-control", "max-age=60"),
+        ("connection", "x-hop, x-other"),
+        ("x-hop", "1"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-authenticate", "Basic"),
+        ("x-page", "1"),
+    ];
+    let entry = keep(&pages(1 << 20), 0, &lines, &BODY).unwrap();
+    let headers = &entry.head.answer.headers;
+    for name in ["connection", "x-hop", "keep-alive", "proxy-authenticate"] {
+        assert!(!headers.contains_key(name), "{name}");
+    }
+    assert!(headers.contains_key("x-page"));
+}
+
+#[test]
+fn a_304_leaves_what_is_said_of_the_body_and_begins_a_new_age() {
+    let pages = pages(1 << 20);
+    let lines = [
+        ("cache-control", "max-age=60"),
+        ("etag", "\"v1\""),
+        ("content-type", "text/plain"),
+        ("age", "50"),
+        ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ];
+    let kept = keep(&pages, 0, &lines, &BODY).unwrap();
+    assert!(!is_fresh(&pages, 0), "it is old");
+    let not_modified = answer(
+        304,
+        &[
+            ("etag", "\"v1\""),
+            ("content-type", "text/html"),
+            ("content-length", "99"),
+            ("content-encoding", "gzip"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("x-version", "2"),
+        ],
+    );
+    let freshened = pages.freshen(&ask(&pages, 0), &kept, &not_modified);
+    let Freshened::Good(entry, true) = freshened.unwrap() else {
+        panic!("it is kept on");
+    };
+    let header = |name| entry.head.answer.headers.get(name);
+    assert_eq!(header("content-type").unwrap(), "text/plain");
+    assert_eq!(header("content-length").unwrap(), "4");
+    assert_eq!(header("content-encoding"), None);
+    assert_eq!(header("x-hop"), None);
+    assert_eq!(header("x-version").unwrap(), "2");
+    assert!(is_fresh(&pages, 0), "neither age nor date are the old ones");
+}
+
+#[test]
+fn what_has_more_tags_than_are_purged_is_not_kept() {
+    let tags = |count: usize| {
+        let tags: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        tags.join(",")
+    };
+    let pages = pages(1 << 20);
+    for (count, kept) in [(128, true), (129, false)] {
+        let tags = tags(count);
+        let lines = [("cache-control", "max-age=60"), ("cache-tag", &tags)];
+        assert_eq!(keep(&pages, 0, &lines, &BODY).is_some(), kept, "{count}");
+    }
+}
+
+#[test]
+fn an_answer_for_one_alone_takes_its_forerunner_along_and_a_failure_does_not() {
+    let pages = pages(1 << 20);
+    keep(&pages, 0, &[("cache-control", "max-age=60")], &BODY).unwrap();
+    pages.not_shared(&ask(&pages, 0), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(is_fresh(&pages, 0));
+    pages.not_shared(&ask(&pages, 0), StatusCode::OK);
+    assert!(!is_fresh(&pages, 0));
+}
+
+#[test]
+fn of_two_answers_the_one_that_was_asked_for_last_is_served() {
+    let clock = Clock::manual(Clock::system().now());
+    let pages = Pages::new(Arc::new(Cache::new(1 << 20, clock.clone())));
+    let older = ask(&pages, 1);
+    clock.advance(Duration::from_secs(1));
+    let varies = [("cache-control", "max-age=60"), ("vary", "x-n")];
+    let newer = keep(&pages, 0, &varies, &Bytes::from_static(b"newer"));
+    // It comes last, and is for everybody.
+    let answer = answer(200, &[("cache-control", "max-age=60")]);
+    let head = pages.admit(&older, &answer).unwrap().unwrap();
+    assert!(pages.keep(&older, Pages::entry(&head, BODY).unwrap()));
+    for (n, body) in [(0, newer.unwrap().body), (1, BODY)] {
+        let found = pages.find(&url(0), &request(n), &Wanted::default());
+        assert!(matches!(found, Found::Fresh(entry) if entry.body == body));
+    }
+}
+
+#[test]
+fn the_variants_of_a_page_are_bounded_in_number_and_in_bytes() {
+    let lines = [("cache-control", "max-age=60"), ("vary", "x-n")];
+    let many = pages(1 << 20);
+    for n in 0..33 {
+        keep(&many, n, &lines, &BODY).unwrap();
+    }
+    assert!(!is_fresh(&many, 0) && is_fresh(&many, 1) && is_fresh(&many, 32));
+    // An entry may take a sixteenth.
+    let large = pages(16 * 10_000);
+    for n in 0..3 {
+        keep(&large, n, &lines, &Bytes::from(vec![0; 4000])).unwrap();
+    }
+    assert!(!is_fresh(&large, 0) && is_fresh(&large, 1) && is_fresh(&large, 2));
+    assert!(keep(&large, 3, &lines, &Bytes::from(vec![0; 10_000])).is_none());
+}
