@@ -77,7 +77,9 @@ fn a_purge_takes_its_tag_and_leaves_the_others() {
         .unwrap();
     keep(&cache, "x", &["product:x", "products"]);
     keep(&cache, "y", &[&other]);
+    assert!(cache.has_fresh(&key("x")));
     cache.purge("product:x");
+    assert!(!cache.has_fresh(&key("x")));
     assert!(matches!(cache.find(&key("x")), Found::Nothing));
     assert!(matches!(cache.find(&key("y")), Found::Fresh(_)));
     cache.purge_all();

@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn names_are_read_in_any_case_and_values_in_both_forms() {
-        let read = allowed("Max-Age=\"60\" , S-MAXAGE = 30,, PUBLIC,unknown=\"a, no-store\"");
+        let read = allowed("Max-Age=\"60\" , S-MAXAGE = 30,, PUBLIC,unknown=\"a, no-store, b\"");
         assert_eq!((read.max_age, read.s_maxage), (Some(60), Some(30)));
         assert!(read.public && !read.no_store);
     }
@@ -315,6 +315,17 @@ mod tests {
     }
 
     #[test]
+    fn of_two_leaves_and_of_two_wishes_the_stricter_counts() {
+        let read = allowed("stale-while-revalidate=60, stale-while-revalidate=5");
+        assert_eq!(read.stale_while_revalidate, Some(5));
+        let read = allowed("stale-if-error=5, stale-if-error=60");
+        assert_eq!(read.stale_if_error, Some(5));
+        assert_eq!(wanted("max-age=5, max-age=60").max_age, Some(5));
+        assert_eq!(wanted("max-stale=60, max-stale=5").max_stale, Some(5));
+        assert_eq!(wanted("min-fresh=60, min-fresh=5").min_fresh, Some(60));
+    }
+
+    #[test]
     fn a_request_s_wishes_are_read() {
         let read = wanted("no-cache, no-store, only-if-cached, max-age=5, min-fresh=6");
         assert!(read.no_cache && read.no_store && read.only_if_cached);
@@ -343,6 +354,11 @@ mod tests {
         for ignored in ["", "max-age=600,,", "max-age=\"", "MAX-AGE=1", "max-age="] {
             assert!(read(ignored).no_store, "{ignored}");
         }
+        let split = headers(&[
+            ("cdn-cache-control", "max-age=9"),
+            ("cdn-cache-control", "no-store"),
+        ]);
+        assert!(Allowed::of(&split).no_store, "two lines are one field");
         // The wrong type.
         assert_eq!(read("max-age=1.5").max_age, Some(0));
         assert_eq!(read("max-age=-5").max_age, Some(0));

@@ -1,7 +1,8 @@
 //! Whatever is asked, answered, purged and waited for, in whatever order: what
 //! is served is what the standard and the purges allow. The oracle is a model
-//! of its own, which shares no code with the cache: it knows which answer each
-//! body belongs to, what was said with it, and what has happened since.
+//! of its own, which shares no code with the cache: each answer and each 304
+//! has a number, which goes with what is kept, and the model knows what was
+//! said with it and what has happened since.
 
 mod examples;
 mod messages;
@@ -18,7 +19,7 @@ use proptest::prelude::*;
 use svc_kit::clock::Clock;
 
 use self::{
-    messages::{answer, path, request, url},
+    messages::{NUMBER, answer, path, request, url},
     model::{Fact, How, Purge, Said, Says, Taken},
     strategies::step,
 };
@@ -113,9 +114,9 @@ impl World {
 
     /// Checks what was found, and that there is nothing newer.
     fn check_found(&self, entry: &Entry, says: &Says, how: How) {
-        let fact = &self.facts[id(entry)];
+        let fact = &self.facts[number(&entry.head)];
         self.check(fact, says, how);
-        for newer in self.kept.iter().map(|id| &self.facts[*id]) {
+        for newer in self.kept.iter().map(|number| &self.facts[*number]) {
             assert!(
                 newer.asked_ms <= fact.asked_ms || !newer.answers(says),
                 "{newer:?} is newer than {fact:?}"
@@ -220,7 +221,7 @@ impl World {
             Found::Nothing(_, kept) => kept,
         };
         let kept = kept.map(|entry| {
-            let fact = self.facts[id(&entry)].clone();
+            let fact = self.facts[number(&entry.head)].clone();
             (entry, fact)
         });
         let asked = Asked {
@@ -240,8 +241,8 @@ impl World {
     fn answer(&mut self, n: usize, said: Said) {
         let Some(pending) = self.take(n) else { return };
         let fact = self.fact(&pending, said, None);
-        let id = self.facts.len();
-        let answer = answer(fact.said.status, &fact, id);
+        let number = self.facts.len();
+        let answer = answer(fact.said.status, &fact, number, number);
         let admitted = self.pages.admit(&pending.asked, &answer).unwrap();
         self.facts.push(fact.clone());
         let Some(head) = admitted else {
@@ -249,9 +250,9 @@ impl World {
             let status = StatusCode::from_u16(fact.said.status).unwrap();
             return self.pages.not_shared(&pending.asked, status);
         };
-        let entry = Pages::entry(&head, Bytes::from(id.to_string())).unwrap();
+        let entry = Pages::entry(&head, Bytes::from(number.to_string())).unwrap();
         if self.pages.keep(&pending.asked, entry) {
-            self.kept.push(id);
+            self.replaced(&pending.says, number);
         }
         self.arrived.push((head, fact));
     }
@@ -261,20 +262,23 @@ impl World {
             return;
         };
         let (kept, before) = pending.kept.as_ref().unwrap();
-        let id = id(kept);
+        let version = std::str::from_utf8(&kept.body).unwrap().parse().unwrap();
+        let number_before = number(&kept.head);
         let fact = self.fact(&pending, said, Some(before));
-        let answer = answer(304, &fact, id);
+        let number = self.facts.len();
+        self.facts.push(fact.clone());
+        let answer = answer(304, &fact, version, number);
         match self.pages.freshen(&pending.asked, kept, &answer).unwrap() {
             Freshened::Good(entry, stored) => {
-                if !stored {
-                    self.forget(fact.url);
-                }
                 // What must not be kept any more must not be served any more.
-                if stored || fact.may_be_kept().is_err() {
-                    self.facts[id] = fact.clone();
+                if fact.may_be_kept().is_err() {
+                    self.facts[number_before] = fact.clone();
                 }
                 if stored {
+                    self.replaced(&pending.says, number);
                     self.arrived.push(((*entry.head).clone(), fact));
+                } else {
+                    self.forget(fact.url);
                 }
             }
             Freshened::NotMeant => panic!("{answer:?} is about {kept:?}"),
@@ -296,7 +300,14 @@ impl World {
     /// What is kept of a page may be gone.
     fn forget(&mut self, url: usize) {
         let facts = &self.facts;
-        self.kept.retain(|id| facts[*id].url != url);
+        self.kept.retain(|number| facts[*number].url != url);
+    }
+
+    /// An answer is kept instead of all others to the same request.
+    fn replaced(&mut self, says: &Says, number: usize) {
+        let facts = &self.facts;
+        self.kept.retain(|number| !facts[*number].answers(says));
+        self.kept.push(number);
     }
 
     fn take(&mut self, n: usize) -> Option<Pending> {
@@ -353,9 +364,10 @@ impl World {
     }
 }
 
-/// The number of an answer: it is its body.
-fn id(entry: &Entry) -> usize {
-    std::str::from_utf8(&entry.body).unwrap().parse().unwrap()
+/// The number of the answer or the 304 that something was kept for.
+fn number(head: &Head) -> usize {
+    let number = &head.answer.headers[NUMBER];
+    number.to_str().unwrap().parse().unwrap()
 }
 
 proptest! {

@@ -136,6 +136,11 @@ mod tests {
     fn spellings_of_a_host_are_one_url_and_paths_are_not() {
         assert_eq!(url("Shop.Example:80", "/a?b"), url("shop.example", "/a?b"));
         assert_ne!(url("shop.example", "/A"), url("shop.example", "/a"));
+        assert_ne!(url("shop.example", "/a?b"), url("shop.example", "/a?c"));
+        assert_ne!(url("shop.example", "/a"), url("other.example", "/a"));
+        let mut request = RequestHeader::build("GET", b"/a", None).unwrap();
+        request.insert_header(HOST, "shop.example").unwrap();
+        assert_ne!(Url::of(&request, true), Url::of(&request, false));
         assert_eq!(url("Shop.example", "/a?b").tag(), "url:shop.example/a?b");
         assert!(!format!("{:?}", url("x", "/a?token=secret")).contains("secret"));
     }

@@ -198,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn the_origin_is_asked_by_all_that_it_has_told_and_that_makes_sense() {
+        let both = kept(&[("etag", "W/\"a\""), ("last-modified", DAY)]);
+        let expected = headers(&[("if-none-match", "W/\"a\""), ("if-modified-since", DAY)]);
+        assert_eq!(both.conditions(), expected);
+        for nonsense in [("etag", "a"), ("etag", "\"a"), ("last-modified", "soon")] {
+            assert!(kept(&[nonsense]).is_empty(), "{nonsense:?}");
+        }
+    }
+
+    #[test]
     fn a_304_speaks_of_the_version_it_names() {
         let kept = kept(&[("etag", "\"a\""), ("last-modified", DAY)]);
         assert!(kept.is_meant(&headers(&[("etag", "\"a\"")])));

@@ -191,6 +191,25 @@ mod tests {
     }
 
     #[test]
+    fn what_may_have_a_meaning_is_compared_as_it_is() {
+        let first = headers(&[("x-a", "a")]);
+        let vary = Vary::of(&headers(&[("vary", "x-a")]), &first).unwrap();
+        assert!(!vary.matches(&headers(&[("x-a", "A")])));
+    }
+
+    #[test]
+    fn what_varies_with_more_than_is_compared_is_like_nothing() {
+        let names = |count: usize| {
+            let names: Vec<String> = (0..count).map(|n| format!("x-{n}")).collect();
+            let value = HeaderValue::from_str(&names.join(",")).unwrap();
+            HeaderMap::from_iter([(VARY, value)])
+        };
+        let none = HeaderMap::new();
+        assert!(Vary::of(&names(MAX_FIELDS), &none).is_some());
+        assert!(Vary::of(&names(MAX_FIELDS + 1), &none).is_none());
+    }
+
+    #[test]
     fn quoted_commas_part_nothing() {
         let first = headers(&[("x-a", "\"a, b\"")]);
         let vary = Vary::of(&headers(&[("vary", "x-a")]), &first).unwrap();

@@ -72,7 +72,11 @@ fn directives(control: &Control) -> String {
     directives.join(", ")
 }
 
-pub(super) fn answer(status: u16, fact: &Fact, id: usize) -> ResponseHeader {
+/// Where an answer or a 304 carries its number.
+pub(super) const NUMBER: &str = "x-number";
+
+/// An answer with a version of the page, or a 304 about it.
+pub(super) fn answer(status: u16, fact: &Fact, version: usize, number: usize) -> ResponseHeader {
     let said = &fact.said;
     let status = StatusCode::from_u16(status).unwrap();
     let mut answer = ResponseHeader::build(status, None).unwrap();
@@ -96,6 +100,7 @@ pub(super) fn answer(status: u16, fact: &Fact, id: usize) -> ResponseHeader {
     put("vary", said.varies.then(|| "Accept-Language".to_owned()));
     put("set-cookie", said.cookie.then(|| "a=b".to_owned()));
     put("cache-tag", said.tag.map(|tag| TAGS[tag].to_owned()));
-    put("etag", said.etag.then(|| format!("\"{id}\"")));
+    put("etag", said.etag.then(|| format!("\"{version}\"")));
+    put(NUMBER, Some(number.to_string()));
     answer
 }
