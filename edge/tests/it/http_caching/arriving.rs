@@ -144,6 +144,23 @@ async fn a_body_that_breaks_off_looks_so_and_is_not_kept() {
 }
 
 #[tokio::test]
+async fn those_who_wait_for_what_is_too_large_get_their_own() {
+    // One entry may take a sixteenth: the first half still fits.
+    let site = Arc::new(Site::with(&["--cache-bytes", "1600000"]).await);
+    let large = "x".repeat(150_000);
+    let page = Page::cached(large.clone(), "max-age=60").chunked().gated();
+    site.origin.put("/a", page);
+    let first = tokio::spawn(get("/a", &[], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    let second = tokio::spawn(get("/a", &[], &site));
+    until("both are there", async || site.in_flight().await >= 2).await;
+    site.origin.gate.add_permits(2);
+    for answer in [first, second] {
+        assert_eq!(answer.await.unwrap(), large);
+    }
+}
+
+#[tokio::test]
 async fn those_who_want_another_variant_get_their_own() {
     let site = Arc::new(Site::start().await);
     let page =
