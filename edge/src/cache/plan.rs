@@ -149,6 +149,28 @@ mod tests {
     }
 
     #[test]
+    fn only_answers_of_public_unary_reads_are_kept() {
+        let get = &METHODS["/souk.catalog.v1.CatalogService/GetProduct"];
+        assert!(CachePlan::of(get).is_some());
+        for other in [
+            MethodPolicy {
+                access: Access::Customer,
+                ..get.clone()
+            },
+            MethodPolicy {
+                no_side_effects: false,
+                ..get.clone()
+            },
+            MethodPolicy {
+                streaming: true,
+                ..get.clone()
+            },
+        ] {
+            assert!(CachePlan::of(&other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
     fn every_method_with_a_cache_policy_has_a_plan() {
         for policy in METHODS.values() {
             assert_eq!(

@@ -232,6 +232,7 @@ fn the_store_stays_within_its_bytes() {
     let epoch = cache.epochs.now();
     let (_, kept) = cache.keep(key("large"), &vec![0; 50_000], LIFETIME, epoch, &[]);
     assert!(!kept, "one answer must not take all of the room");
+    assert!(matches!(cache.find(&key("large")), Found::Nothing));
 }
 
 #[tokio::test]

@@ -306,8 +306,17 @@ impl World {
     /// An answer is kept instead of all others to the same request.
     fn replaced(&mut self, says: &Says, number: usize) {
         let facts = &self.facts;
-        self.kept.retain(|number| !facts[*number].answers(says));
-        self.kept.push(number);
+        self.kept.retain(|older| {
+            let replaced = facts[*older].answers(says);
+            let newer = facts[*older].asked_ms > facts[number].asked_ms;
+            assert!(!(replaced && newer), "{older} is newer than {number}");
+            !replaced
+        });
+        // What the origin cannot be asked about may go by itself.
+        let fact = &facts[number];
+        if fact.said.etag || fact.modified_ms.is_some() {
+            self.kept.push(number);
+        }
     }
 
     fn take(&mut self, n: usize) -> Option<Pending> {
@@ -316,9 +325,14 @@ impl World {
 
     /// A question that was asked with conditions.
     fn take_conditional(&mut self, n: usize) -> Option<Pending> {
-        let pending = self.take(n)?;
-        let (kept, _) = pending.kept.as_ref()?;
-        (!kept.head.validators.is_empty()).then_some(pending)
+        let conditional: Vec<usize> = (0..self.pending.len())
+            .filter(|at| {
+                let kept = self.pending[*at].kept.as_ref();
+                kept.is_some_and(|(entry, _)| !entry.head.validators.is_empty())
+            })
+            .collect();
+        let at = conditional.get(n.checked_rem(conditional.len())?)?;
+        Some(self.pending.swap_remove(*at))
     }
 
     /// What is known after the origin has spoken; a 304 leaves what it does not

@@ -190,6 +190,12 @@ mod tests {
         assert!(!strong.lets_part(&headers(&[("if-range", "Sun, 06 Nov 1994 08:49:38 GMT")])));
         assert!(!weak.lets_part(&headers(&[("if-range", "W/\"a\"")])));
         assert!(!weak.lets_part(&headers(&[("if-range", DAY)])));
+        let long_after = Validators {
+            date_ms: 784_111_777_000 + 3_600_000,
+            ..strong.clone()
+        };
+        assert!(long_after.lets_part(&headers(&[("if-range", DAY)])));
+        assert!(!long_after.lets_part(&headers(&[("if-range", "Sun, 06 Nov 1994 08:49:38 GMT")])));
         let young = Validators {
             date_ms: 784_111_777_000,
             ..strong

@@ -56,6 +56,15 @@ impl Site {
         (String::from_utf8(answer.body.to_vec()).unwrap(), status)
     }
 
+    /// Requests that the edge has not answered yet.
+    async fn in_flight(&self) -> usize {
+        let metrics = self.edge.metrics().await;
+        let count = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("edge_requests_in_flight "));
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
     fn wait(&self, seconds: u64) {
         self.edge.clock.advance(Duration::from_secs(seconds));
     }

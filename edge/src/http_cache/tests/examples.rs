@@ -86,7 +86,7 @@ fn a_304_leaves_what_is_said_of_the_body_and_begins_a_new_age() {
         ("cache-control", "max-age=60"),
         ("etag", "\"v1\""),
         ("content-type", "text/plain"),
-        ("age", "50"),
+        ("age", "500"),
         ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
     ];
     let kept = keep(&pages, 0, &lines, &BODY).unwrap();
@@ -114,6 +114,26 @@ fn a_304_leaves_what_is_said_of_the_body_and_begins_a_new_age() {
     assert_eq!(header("x-hop"), None);
     assert_eq!(header("x-version").unwrap(), "2");
     assert!(is_fresh(&pages, 0), "neither age nor date are the old ones");
+}
+
+#[test]
+fn what_was_asked_for_before_a_purge_is_not_kept_after_it() {
+    let pages = pages(1 << 20);
+    let answer = answer(200, &[("cache-control", "max-age=60")]);
+    let asked = ask(&pages, 0);
+    let head = pages.admit(&asked, &answer).unwrap().unwrap();
+    pages.cache().purge(&url(0).tag());
+    let entry = Pages::entry(&head, BODY).unwrap();
+    assert!(!pages.keep(&asked, entry), "it came before the purge");
+    assert!(pages.admit(&asked, &answer).unwrap().is_none(), "or after");
+}
+
+#[test]
+fn what_can_neither_be_used_nor_asked_about_is_not_kept() {
+    let pages = pages(1 << 20);
+    let stale = ("cache-control", "max-age=0");
+    assert!(keep(&pages, 0, &[stale], &BODY).is_none());
+    assert!(keep(&pages, 0, &[stale, ("etag", "\"v1\"")], &BODY).is_some());
 }
 
 #[test]

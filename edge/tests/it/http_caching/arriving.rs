@@ -14,6 +14,16 @@ use tokio::{
 use super::{STORED, Site};
 use crate::support::{until, web_origin::Page};
 
+/// Gets a page; its body.
+fn get(
+    path: &'static str,
+    headers: &'static [(&str, &str)],
+    site: &Arc<Site>,
+) -> impl Future<Output = String> + Send + use<> {
+    let site = Arc::clone(site);
+    async move { site.read(path, headers).await.0 }
+}
+
 #[tokio::test]
 async fn a_hundred_who_ask_at_once_cost_one_call() {
     let site = Arc::new(Site::start().await);
@@ -131,4 +141,53 @@ async fn a_body_that_breaks_off_looks_so_and_is_not_kept() {
     site.origin.put("/a", Page::cached("whole", "max-age=60"));
     let answer = site.ask("GET", "/a", &[("host", "x")]).await;
     assert_eq!(answer.body, "whole");
+}
+
+#[tokio::test]
+async fn those_who_wait_for_what_is_too_large_get_their_own() {
+    // One entry may take a sixteenth: the first half still fits.
+    let site = Arc::new(Site::with(&["--cache-bytes", "1600000"]).await);
+    let large = "x".repeat(150_000);
+    let page = Page::cached(large.clone(), "max-age=60").chunked().gated();
+    site.origin.put("/a", page);
+    let first = tokio::spawn(get("/a", &[], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    let second = tokio::spawn(get("/a", &[], &site));
+    until("both are there", async || site.in_flight().await >= 2).await;
+    site.origin.gate.add_permits(2);
+    for answer in [first, second] {
+        assert_eq!(answer.await.unwrap(), large);
+    }
+}
+
+#[tokio::test]
+async fn those_who_want_another_variant_get_their_own() {
+    let site = Arc::new(Site::start().await);
+    let page =
+        |body: &'static str| Page::cached(body, "max-age=60").with("vary", "accept-language");
+    site.origin.put("/a", page("german").gated());
+    let first = tokio::spawn(get("/a", &[("accept-language", "de")], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    site.origin.put("/a", page("english"));
+    let second = tokio::spawn(get("/a", &[("accept-language", "en")], &site));
+    until("both are there", async || site.in_flight().await >= 2).await;
+    site.origin.gate.add_permits(1);
+    assert_eq!(first.await.unwrap(), "german");
+    assert_eq!(second.await.unwrap(), "english");
+}
+
+#[tokio::test]
+async fn who_wants_what_is_current_waits_for_nothing_older() {
+    let site = Arc::new(Site::start().await);
+    let page = |body: &'static str| Page::cached(body, "max-age=60");
+    site.origin.put("/a", page("old").gated());
+    let first = tokio::spawn(get("/a", &[], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    site.origin.put("/a", page("new"));
+    site.wait(1);
+    let current = get("/a", &[("cache-control", "no-cache")], &site).await;
+    assert_eq!(current, "new");
+    site.origin.gate.add_permits(1);
+    assert_eq!(first.await.unwrap(), "old");
+    assert_eq!(site.read("/a", &[]).await.0, "new", "the older came later");
 }

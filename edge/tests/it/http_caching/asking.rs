@@ -1,7 +1,10 @@
 //! What callers may ask of a page that is kept.
 
+use http::Request;
+use http_body_util::Full;
+
 use super::Site;
-use crate::support::web_origin::Page;
+use crate::support::{send, web_origin::Page};
 
 #[tokio::test]
 async fn a_caller_who_has_the_page_is_told_so() {
@@ -103,4 +106,41 @@ async fn callers_may_ask_for_more_or_for_less_than_what_is_kept() {
     site.wait(70);
     let (_, status) = site.read("/a", &control("max-stale=30")).await;
     assert!(status.starts_with("souk; hit; ttl=-"), "{status}");
+}
+
+#[tokio::test]
+async fn conditions_and_ranges_are_for_what_is_there() {
+    let site = Site::start().await;
+    let gone = Page::cached("not there", "max-age=60").with("etag", "\"v1\"");
+    site.origin.put("/a", gone.status(404));
+    for ask in [
+        ("accept", "*/*"),
+        ("if-none-match", "\"v1\""),
+        ("range", "bytes=0-1"),
+    ] {
+        let answer = site.ask("GET", "/a", &[ask]).await;
+        assert_eq!((answer.status, answer.body.len()), (404, 9), "{ask:?}");
+    }
+    assert_eq!(site.gets("/a"), 1);
+}
+
+#[tokio::test]
+async fn what_the_cache_does_not_read_goes_to_the_origin() {
+    let site = Site::start().await;
+    site.origin
+        .put("/a", Page::cached("x", "max-age=60").with("etag", "\"v1\""));
+    site.get("/a").await;
+    for condition in [
+        ("if-match", "\"v1\""),
+        ("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ] {
+        let answer = site.ask("GET", "/a", &[condition]).await;
+        assert_eq!(answer.header("cache-status"), "souk; fwd=bypass");
+        assert_eq!(site.origin.saw(condition.0).unwrap(), condition.1);
+    }
+    let uri = format!("http://{}/a", site.edge.edge);
+    let request = Request::get(uri).body(Full::from("a body")).unwrap();
+    let answer = send(request).await.unwrap();
+    assert_eq!(answer.header("cache-status"), "souk; fwd=bypass");
+    assert_eq!(site.gets("/a"), 4);
 }

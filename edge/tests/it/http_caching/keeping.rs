@@ -143,6 +143,21 @@ async fn what_may_be_kept_is() {
 }
 
 #[tokio::test]
+async fn what_speaks_of_a_connection_is_passed_on_to_nobody() {
+    let site = Site::start().await;
+    for (path, control, asks) in [("/shared", "max-age=60", 2), ("/alone", "private", 1)] {
+        let page = Page::cached("x", control)
+            .with("connection", "x-hop")
+            .with("x-hop", "1");
+        site.origin.put(path, page);
+        for _ in 0..asks {
+            let answer = site.get(path).await;
+            assert_eq!((answer.status, answer.header("x-hop")), (200, ""), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_for_the_requests_that_it_says() {
     let site = Site::start().await;
     let page = |body| Page::cached(body, "max-age=60").with("vary", "Accept-Language");

@@ -1,5 +1,7 @@
 //! What makes a kept page void.
 
+use std::sync::Arc;
+
 use proto::souk::event::v1::ProductChanged;
 
 use super::Site;
@@ -72,4 +74,41 @@ async fn a_purge_takes_all_pages_of_a_tag_and_a_page_by_its_url() {
         site.read("/c", &[]).await.0 == "new"
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_page_under_way_at_a_purge_is_not_kept() {
+    let site = Arc::new(Site::start().await);
+    // The purge comes before its headers, or after its first half.
+    for (path, marker, body) in [("/a", "/marker-a", ""), ("/b", "/marker-b", "body")] {
+        let tag = product_id();
+        let page = |version: &str| {
+            Page::cached(body, "max-age=60")
+                .with("cache-tag", &tag)
+                .with("x-version", version)
+        };
+        site.origin.put(marker, page("old"));
+        site.get(marker).await;
+        site.origin.put(marker, page("new"));
+        site.origin.put(path, page("old").gated());
+        let first = tokio::spawn({
+            let site = Arc::clone(&site);
+            async move { site.get(path).await }
+        });
+        until("the origin is asked", async || site.gets(path) == 1).await;
+        site.origin.put(path, page("new"));
+        nats::publish(&ProductChanged {
+            tags: vec![tag.clone()],
+            ..ProductChanged::default()
+        })
+        .await;
+        until("the purge has come", async || {
+            site.get(marker).await.header("x-version") == "new"
+        })
+        .await;
+        site.origin.gate.add_permits(1);
+        let first = first.await.unwrap();
+        assert_eq!(first.header("x-version"), "old", "asked before the purge");
+        assert_eq!(site.get(path).await.header("x-version"), "new", "{path}");
+    }
 }

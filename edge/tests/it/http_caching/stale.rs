@@ -139,3 +139,34 @@ async fn an_origin_that_fails_is_covered_for_as_long_as_it_allows() {
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
 }
+
+#[tokio::test]
+async fn a_page_that_is_gone_is_gone_though_a_failure_would_be_covered() {
+    let site = Site::start().await;
+    let control = "max-age=10, stale-if-error=100";
+    site.origin.put("/a", Page::cached("kept", control));
+    site.get("/a").await;
+    site.wait(50);
+    site.origin.put("/a", Page::new("gone").status(404));
+    let answer = site.get("/a").await;
+    assert_eq!((answer.status, &answer.body[..]), (404, &b"gone"[..]));
+}
+
+#[tokio::test]
+async fn an_origin_that_confirms_another_version_is_asked_for_the_whole() {
+    let site = Site::start().await;
+    // By its date it is the same, by its tag it is not.
+    let page = |body: &'static str, tag: &str| {
+        Page::cached(body, "max-age=60")
+            .with("etag", tag)
+            .with("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")
+    };
+    site.origin.put("/a", page("old", "\"v1\""));
+    site.get("/a").await;
+    site.wait(61);
+    site.origin.put("/a", page("new", "\"v2\""));
+    for _ in 0..2 {
+        assert_eq!(site.read("/a", &[]).await.0, "new");
+    }
+    assert_eq!(site.gets("/a"), 3);
+}
