@@ -7,6 +7,7 @@ use async_nats::jetstream::{
     context::{PublishAckFuture, PublishError},
     message::PublishMessage,
 };
+use futures::{StreamExt as _, stream::FuturesUnordered};
 
 use super::{RelayError, store::Row};
 use crate::{
@@ -21,15 +22,17 @@ use crate::{
 /// waits for a wave's acknowledgements before the next one. A connection
 /// that breaks can lose one message and deliver the one after it; this way
 /// those two are never of the same aggregate. Stops after the first wave
-/// with a failure.
+/// with a failure, and as soon as the connection is lost: the acknowledgements
+/// that it owed never come.
 pub(super) async fn in_order(nats: &Nats, rows: Vec<Row>) -> (Vec<Row>, Option<RelayError>) {
     let mut acknowledged = Vec::with_capacity(rows.len());
+    let mut connections = nats.connections();
     for wave in waves(rows) {
         if !nats.is_connected() {
             return (acknowledged, Some(RelayError::NatsAway));
         }
         let mut failed = None;
-        let mut sent = Vec::with_capacity(wave.len());
+        let sent = FuturesUnordered::new();
         for row in wave {
             fault::passed(Point::OutboxBeforePublish);
             if fault::loses() {
@@ -37,7 +40,7 @@ pub(super) async fn in_order(nats: &Nats, rows: Vec<Row>) -> (Vec<Row>, Option<R
                 continue;
             }
             match send(nats, &row).await {
-                Ok(ack) => sent.push((row, ack)),
+                Ok(ack) => sent.push(async move { (row, ack.await) }),
                 Err(source) => {
                     failed = Some(RelayError::Publish {
                         subject: row.subject,
@@ -47,15 +50,25 @@ pub(super) async fn in_order(nats: &Nats, rows: Vec<Row>) -> (Vec<Row>, Option<R
                 }
             }
         }
-        for (row, ack) in sent {
-            match ack.await {
-                Ok(_) => acknowledged.push(row),
-                Err(source) => {
+        tokio::pin!(sent);
+        loop {
+            let answer = tokio::select! {
+                biased;
+                answer = sent.next() => answer,
+                () = connections.over() => {
+                    failed = Some(RelayError::NatsAway);
+                    None
+                }
+            };
+            match answer {
+                Some((row, Ok(_))) => acknowledged.push(row),
+                Some((row, Err(source))) => {
                     failed.get_or_insert(RelayError::Publish {
                         subject: row.subject,
                         source,
                     });
                 }
+                None => break,
             }
         }
         if failed.is_some() {

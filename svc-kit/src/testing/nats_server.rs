@@ -39,6 +39,16 @@ impl NatsServer {
         format!("nats://{}", self.address)
     }
 
+    /// Has it stand still: it hears what is said and answers nothing.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn freeze(&self) {
+        let id = self.process.id().to_string();
+        let frozen = Command::new("kill").args(["-STOP", &id]).status();
+        assert!(frozen.is_ok_and(|status| status.success()), "NATS is gone");
+    }
+
     /// Ends it without a word to anybody.
     pub fn kill(self) {
         drop(self);

@@ -1,5 +1,7 @@
 //! NATS comes late, and goes away in between.
 
+use std::time::Duration;
+
 use proto::{events::Event as _, souk::event::v1::OrderCancelled};
 use sqlx::{PgConnection, PgPool};
 use svc_kit::{
@@ -8,6 +10,7 @@ use svc_kit::{
     consumer::{ConsumeError, Consumer, Consumers},
     db::Db,
     nats::{Nats, NatsConfig},
+    outbox::RelayError,
     testing::{nats_server::NatsServer, outbox_subjects},
 };
 
@@ -106,5 +109,40 @@ async fn nothing_is_lost_while_nats_is_away(pool: PgPool) {
     shutdown.stop();
     consuming.await.unwrap().unwrap();
     relaying.await.unwrap().unwrap();
+    server.kill();
+}
+
+#[sqlx::test(migrator = "svc_kit::outbox::MIGRATIONS")]
+async fn a_relay_waits_for_no_answer_that_died_with_the_connection(pool: PgPool) {
+    let (address, folder) = (free_address(), tempfile::tempdir().unwrap());
+    let server = NatsServer::start(address, folder.path());
+    let kit = Kit {
+        db: Db::from_pool(pool),
+        nats: Nats::connect(&NatsConfig::new(server.url())).await.unwrap(),
+        clock: Clock::system(),
+    };
+    let relay = kit.relay();
+    kit.commit(&cancelled(0)).await;
+    assert_eq!(relay.step().await.unwrap(), 1);
+    for n in 1..20 {
+        kit.commit(&cancelled(n)).await;
+    }
+
+    server.freeze();
+    let waiting = relay.step();
+    tokio::pin!(waiting);
+    // So long that it has published, and not so long that it gives up.
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut waiting);
+    early.await.unwrap_err();
+    server.kill();
+    let error = waiting.await.unwrap_err();
+    assert!(matches!(error, RelayError::NatsAway), "{error:?}");
+
+    let server = NatsServer::start(address, folder.path());
+    until("all are published", || async {
+        let _ = relay.step().await;
+        outbox_subjects(&kit.db).await.is_empty()
+    })
+    .await;
     server.kill();
 }
