@@ -1,13 +1,16 @@
 //! What the databases say of an order, behind the shop's back.
 
 use e2e::shop::Shop;
+use proto::events::STREAMS;
 use souk::stack::Process;
 use sqlx::{PgPool, postgres::PgPoolOptions};
+use svc_kit::nats::{Nats, NatsConfig, inspect};
 use uuid::Uuid;
 
-/// The services' databases.
+/// The services' databases, and their streams.
 pub(crate) struct Books {
     all: Vec<(Process, PgPool)>,
+    nats: Nats,
 }
 
 /// What the databases hold for an order.
@@ -20,7 +23,7 @@ pub(crate) struct Entries {
     pub(crate) refunds: i64,
     /// Mails that were sent.
     pub(crate) mails: i64,
-    /// Mails that were not, and events that nobody has published.
+    /// What [`Books::waiting`] says.
     pub(crate) waiting: i64,
 }
 
@@ -32,7 +35,11 @@ impl Books {
             let pool = PgPoolOptions::new().max_connections(1);
             all.push((process, pool.connect(&url).await.unwrap()));
         }
-        Self { all }
+        let nats = NatsConfig::new(shop.stack.nats_url());
+        Self {
+            all,
+            nats: Nats::connect(&nats).await.unwrap(),
+        }
     }
 
     pub(crate) async fn entries(&self, order_id: &str) -> Entries {
@@ -80,7 +87,9 @@ impl Books {
         .unwrap()
     }
 
-    /// Events that nobody has published, and mails that nobody has sent.
+    /// Events that nobody has published, or that a service was handed and has
+    /// not acknowledged, and mails that nobody has sent. A NATS that does not
+    /// say holds one.
     pub(crate) async fn waiting(&self) -> i64 {
         let mut waiting: i64 =
             sqlx::query_scalar("SELECT count(*) FROM deliveries WHERE status <> 'sent'")
@@ -93,6 +102,14 @@ impl Books {
                 .await
                 .unwrap();
             waiting += events;
+        }
+        for stream in STREAMS {
+            let Ok(consumers) = inspect::consumers(&self.nats, *stream).await else {
+                return waiting + 1;
+            };
+            for consumer in consumers {
+                waiting += i64::try_from(consumer.unacknowledged).unwrap();
+            }
         }
         waiting
     }
