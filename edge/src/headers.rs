@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
         ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-        HOST, SERVER, STRICT_TRANSPORT_SECURITY, TE, X_CONTENT_TYPE_OPTIONS,
+        HOST, SERVER, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use pingora::{
@@ -53,6 +53,9 @@ const FORWARDING: [&str; 7] = [
     "forwarded",
     "via",
 ];
+
+/// What a message is read by.
+const FRAME: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 /// Headers of one connection that would change what the next one speaks.
 const HOP_BY_HOP: [&str; 3] = ["upgrade", "http2-settings", "proxy-connection"];
@@ -138,20 +141,25 @@ pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) 
     Ok(())
 }
 
-/// Takes out what a caller may not say, and what is said to us alone.
+/// The headers that `Connection` names: they are said to the next hop alone
+/// (RFC 9110, section 7.6.1). What frames a message, and whom it is for, nobody
+/// can take out by naming it.
+pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .filter(|name| !FRAME.contains(name))
+        .collect()
+}
+
+/// Takes out what a caller may not say.
 fn strip(request: &mut RequestHeader) {
     let is_own = |name: &&HeaderName| name.as_str().starts_with(OWN_PREFIX);
-    let mut meant_for_us: Vec<HeaderName> =
-        request.headers.keys().filter(is_own).cloned().collect();
-    // RFC 9110, section 7.6.1.
-    let options = request.headers.get_all(CONNECTION);
-    let options = options.iter().filter_map(|value| value.to_str().ok());
-    meant_for_us.extend(
-        options
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| name.trim().parse().ok()),
-    );
-    for name in &meant_for_us {
+    let own: Vec<HeaderName> = request.headers.keys().filter(is_own).cloned().collect();
+    for name in &own {
         request.remove_header(name);
     }
     for name in FORWARDING.into_iter().chain(HOP_BY_HOP) {
@@ -208,29 +216,30 @@ mod tests {
             "x-real-ip",
             "upgrade",
             "http2-settings",
-            "x-mine",
         ] {
             request.insert_header(name.to_owned(), "me").unwrap();
         }
         request.insert_header("authorization", "Bearer x").unwrap();
-        let options = "close, X-Mine, x-forwarded-for";
-        request.insert_header("connection", options).unwrap();
         let context = Context::new(&InFlight::default());
         to_service(&mut request, &context, context.caller).unwrap();
         let kept: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
         for name in &kept {
             assert!(
-                [
-                    TRACEPARENT,
-                    X_FORWARDED_FOR,
-                    "x-forwarded-proto",
-                    "connection"
-                ]
-                .contains(name),
+                [TRACEPARENT, X_FORWARDED_FOR, "x-forwarded-proto"].contains(name),
                 "{name}"
             );
         }
         assert_eq!(request.headers[X_FORWARDED_FOR], "0.0.0.0");
+    }
+
+    #[test]
+    fn a_connection_names_what_is_its_own_and_never_a_frame() {
+        let mut headers = HeaderMap::new();
+        for line in ["close, X-Mine ,, a b", "Content-Length, host", "te"] {
+            headers.append(CONNECTION, line.parse().unwrap());
+        }
+        headers.append(CONNECTION, "transfer-encoding".parse().unwrap());
+        assert_eq!(named_by_connection(&headers), ["close", "x-mine", "te"]);
     }
 
     #[test]

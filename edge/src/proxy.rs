@@ -271,7 +271,11 @@ impl ProxyHttp for Edge {
             answer::refuse(session, context, refusal).await?;
             return Ok(true);
         }
-        let request = session.req_header();
+        let request = session.req_header_mut();
+        // Before anybody looks whom an answer is for: nobody further is told.
+        for name in headers::named_by_connection(&request.headers) {
+            request.remove_header(&name);
+        }
         if cors::is_preflight(&request.method, &request.headers) {
             answer::preflight(session, context).await?;
             return Ok(true);
@@ -362,6 +366,9 @@ impl ProxyHttp for Edge {
         {
             self.through
                 .passed(session.req_header(), context.secure, answer);
+            for name in headers::named_by_connection(&answer.headers) {
+                answer.remove_header(&name);
+            }
             tags::hide(answer);
         } else if is_prefix && is_nothing(answer) {
             return break_with(context, Refusal::NotFound);

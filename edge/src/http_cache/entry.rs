@@ -20,7 +20,10 @@ use super::{
     validators::Validators,
     vary::Vary,
 };
-use crate::cache::epochs::{Epoch, Slot};
+use crate::{
+    cache::epochs::{Epoch, Slot},
+    headers,
+};
 
 /// What an entry costs beside its bytes.
 const OVERHEAD_BYTES: usize = 512;
@@ -174,23 +177,12 @@ impl Entry {
 
 /// Takes out what speaks of the connection that an answer came over.
 pub fn strip(answer: &mut ResponseHeader) {
-    for name in named_by_connection(&answer.headers) {
+    for name in headers::named_by_connection(&answer.headers) {
         answer.remove_header(&name);
     }
     for name in &HOP_BY_HOP {
         answer.remove_header(name);
     }
-}
-
-/// The headers that `Connection` names.
-pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        .collect()
 }
 
 /// The headers that speak of a connection, whoever sends them.

@@ -185,9 +185,6 @@ pub fn whole(request: &RequestHeader) -> Result<RequestHeader> {
     if let Some(host) = url::host(request) {
         whole.insert_header(HOST, host)?;
     }
-    for name in entry::named_by_connection(&request.headers) {
-        whole.remove_header(&name);
-    }
     for name in entry::hop_by_hop().iter().chain(&OF_THE_CALLER) {
         whole.remove_header(name);
     }

@@ -145,16 +145,29 @@ async fn what_may_be_kept_is() {
 #[tokio::test]
 async fn what_speaks_of_a_connection_is_passed_on_to_nobody() {
     let site = Site::start().await;
-    for (path, control, asks) in [("/shared", "max-age=60", 2), ("/alone", "private", 1)] {
+    for (path, control) in [("/shared", "max-age=60"), ("/alone", "private")] {
         let page = Page::cached("x", control)
             .with("connection", "x-hop")
             .with("x-hop", "1");
         site.origin.put(path, page);
-        for _ in 0..asks {
+        for _ in 0..2 {
             let answer = site.get(path).await;
             assert_eq!((answer.status, answer.header("x-hop")), (200, ""), "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_not_passed_on_tells_no_answers_apart() {
+    let site = Site::start().await;
+    let page = |body| Page::cached(body, "max-age=60").with("vary", "Accept-Language");
+    site.origin.put("/a", page("for those who say nothing"));
+    let hidden = [("accept-language", "de"), ("connection", "accept-language")];
+    site.read("/a", &hidden).await;
+    assert_eq!(site.origin.saw("accept-language"), None);
+    site.origin.put("/a", page("de"));
+    let (body, _) = site.read("/a", &[("accept-language", "de")]).await;
+    assert_eq!(body, "de");
 }
 
 #[tokio::test]
