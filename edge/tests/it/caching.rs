@@ -1,6 +1,6 @@
 //! Reads that are answered from the cache.
 
-use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use edge::frame;
@@ -190,11 +190,30 @@ async fn a_very_old_answer_is_served_only_when_the_service_fails() {
     read(&mut catalog, &id).await;
     edge.shop.set_title(&id, "new");
     edge.clock.advance(Duration::from_secs(600 + 1000));
-    edge.shop.failing.store(true, SeqCst);
-    let (product, status) = read(&mut catalog, &id).await;
-    assert_eq!(product.title, "old");
-    assert_eq!(status, "souk; hit; ttl=-1000");
-    edge.shop.failing.store(false, SeqCst);
+    // An answer that is no is an answer.
+    for no in [
+        Code::NotFound,
+        Code::PermissionDenied,
+        Code::FailedPrecondition,
+    ] {
+        edge.shop.fail_with(Some(no));
+        let request = GetProductRequest { id: id.clone() };
+        let error = catalog.get_product(request).await.unwrap_err();
+        assert_eq!(error.code(), no);
+        assert_eq!(cache_status(error.metadata()), "souk; fwd=stale", "{no:?}");
+    }
+    for failure in [
+        Code::Unavailable,
+        Code::Internal,
+        Code::DeadlineExceeded,
+        Code::Unknown,
+    ] {
+        edge.shop.fail_with(Some(failure));
+        let (product, status) = read(&mut catalog, &id).await;
+        assert_eq!(product.title, "old", "{failure:?}");
+        assert_eq!(status, "souk; hit; ttl=-1000", "{failure:?}");
+    }
+    edge.shop.fail_with(None);
     let (product, status) = read(&mut catalog, &id).await;
     assert_eq!(
         (product.title.as_str(), status.as_str()),

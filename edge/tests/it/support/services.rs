@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -58,8 +58,8 @@ pub(crate) struct Shop {
     seen: Mutex<Option<MetadataMap>>,
     /// Products "gated-…" wait here.
     pub(crate) gate: Semaphore,
-    /// Every read fails as long as it is set.
-    pub(crate) failing: AtomicBool,
+    /// With this every read fails, as long as it is set.
+    failing: Mutex<Option<Code>>,
     /// Set: nothing is answered, not even whether it is well.
     pub(crate) hanging: watch::Sender<bool>,
     /// How long each answer takes, in milliseconds.
@@ -99,7 +99,7 @@ impl Shop {
             titles: Mutex::default(),
             seen: Mutex::default(),
             gate: Semaphore::new(0),
-            failing: AtomicBool::default(),
+            failing: Mutex::default(),
             hanging,
             delay_ms: Arc::clone(&delay_ms),
             health,
@@ -181,6 +181,10 @@ impl Shop {
         self.calls.lock().unwrap().values().sum()
     }
 
+    pub(crate) fn fail_with(&self, code: Option<Code>) {
+        *self.failing.lock().unwrap() = code;
+    }
+
     pub(crate) fn set_title(&self, id: &str, title: &str) {
         self.titles
             .lock()
@@ -244,8 +248,8 @@ impl CatalogService for Play {
         shop.note(&id, request.metadata());
         // What it knows when it is asked, however long the answer takes.
         let title = shop.titles.lock().unwrap().get(&id).cloned();
-        if shop.failing.load(SeqCst) {
-            return Err(Status::unavailable("failing"));
+        if let Some(code) = *shop.failing.lock().unwrap() {
+            return Err(Status::new(code, "failing"));
         }
         if id.starts_with("gated-") {
             shop.gate.acquire().await.unwrap().forget();

@@ -1,9 +1,6 @@
 //! What is tried again, and what never is.
 
-use std::{
-    sync::{Arc, atomic::Ordering::SeqCst},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use proto::souk::catalog::v1::GetProductRequest;
 use tokio::{task::JoinSet, time::Instant};
@@ -17,7 +14,7 @@ async fn repeats_stay_within_their_budget_when_everything_fails() {
     const REQUESTS: usize = 1000;
     let fleet = Fleet::start(3, &UNLIMITED).await;
     for shop in &fleet.shops {
-        shop.failing.store(true, SeqCst);
+        shop.fail_with(Some(Code::Unavailable));
     }
     let begun = Instant::now();
     let mut callers = JoinSet::new();
@@ -53,7 +50,7 @@ async fn repeats_stay_within_their_budget_when_everything_fails() {
 #[tokio::test]
 async fn what_one_instance_declines_another_one_answers() {
     let fleet = Fleet::start(2, &UNLIMITED).await;
-    fleet.shops[0].failing.store(true, SeqCst);
+    fleet.shops[0].fail_with(Some(Code::Unavailable));
     let mut catalog = fleet.edge.catalog().await;
     for _ in 0..20 {
         read(&mut catalog, &product_id()).await;
