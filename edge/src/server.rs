@@ -18,7 +18,7 @@ use std::{
 use anyhow::Context as _;
 use pingora::{
     apps::HttpServerOptions,
-    listeners::TcpSocketOptions,
+    listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions},
     protocols::{
         GetSocketDigest as _, SocketDigest, TcpKeepalive, http::v2::server::default_h2_options,
         l4::stream::Stream,
@@ -67,6 +67,8 @@ const H2_MAX_LOCAL_ERRORS: usize = 100;
 const H2_SEND_BUFFER_BYTES: usize = 256 << 10;
 /// The longest frame that is taken; the least that the protocol allows.
 const H2_MAX_FRAME_BYTES: u32 = 16 << 10;
+/// What is read of a connection at once. Each has its own, idle or not.
+const READ_BUFFER_BYTES: usize = 8 << 10;
 /// When callers that vanished are looked for, and how.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -172,13 +174,12 @@ impl Listeners {
             let tls = match (socket.purpose, certificates) {
                 (Purpose::Admin, _) => continue,
                 (Purpose::Http, _) => {
-                    service.add_tcp_with_settings(&address, socket_options());
+                    service.add_listener(door(&address));
                     None
                 }
                 (Purpose::Https, Some(certificates)) => {
                     let settings = || tls::settings(Arc::clone(certificates));
-                    let options = Some(socket_options());
-                    service.add_tls_with_settings(&address, options, settings()?);
+                    service.add_listener(door(&address).tls(settings()?));
                     let hello = Hello::within(config.patience.head());
                     service.endpoints().set_pre_tls_callback(Arc::new(hello));
                     Some(Arc::new(settings()?.build()))
@@ -373,7 +374,7 @@ impl Drop for Threads {
     }
 }
 
-fn socket_options() -> TcpSocketOptions {
+fn door(address: &str) -> ListenerConfig {
     let mut options = TcpSocketOptions::default();
     options.tcp_keepalive = Some(TcpKeepalive {
         idle: KEEP_ALIVE_IDLE,
@@ -381,5 +382,10 @@ fn socket_options() -> TcpSocketOptions {
         count: KEEP_ALIVE_PROBES,
         user_timeout: Duration::ZERO,
     });
-    options
+    ListenerConfig::tcp(address)
+        .tcp_socket_options(options)
+        .l4_buffer(L4BufferSettings {
+            read: Some(READ_BUFFER_BYTES),
+            ..L4BufferSettings::default()
+        })
 }
