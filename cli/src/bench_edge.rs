@@ -81,6 +81,7 @@ pub async fn run(options: &BenchEdgeOptions, say: impl Fn(&str)) -> anyhow::Resu
             server.stop().await;
             measured.memory(peer, bytes);
         }
+        say(measured.to_string().trim_end());
         figures.push(measured);
     }
 
@@ -116,6 +117,7 @@ pub async fn run(options: &BenchEdgeOptions, say: impl Fn(&str)) -> anyhow::Resu
                 measured.push(server.peer, figure);
             }
         }
+        say(measured.to_string().trim_end());
         figures.push(measured);
     }
     for server in started {

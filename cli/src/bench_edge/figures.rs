@@ -163,6 +163,30 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = self.row.to_string();
+        for (peer, figures) in &self.load {
+            let each = |of: Of| median(figures.iter().map(|one| of.figure(one)).collect());
+            let (rate, cpu) = (each(Of::Rate), each(Of::Cpu));
+            write!(f, "{row:<42} {peer:<8} {rate:>11.0} {cpu:>11.1}")?;
+            if *peer != Peer::Edge
+                && let (Some(rate), Some(cpu)) =
+                    (self.ratio(Of::Rate, *peer), self.ratio(Of::Cpu, *peer))
+            {
+                write!(f, " {rate:>7.2} {cpu:>7.2}")?;
+            }
+            writeln!(f)?;
+            row.clear();
+        }
+        for (peer, bytes) in &self.memory {
+            writeln!(f, "{row:<42} {peer:<8} {:>8} KB", bytes / 1024)?;
+            row.clear();
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.versions.join(", "))?;
@@ -180,26 +204,7 @@ impl fmt::Display for Figures {
             "", "server", "requests/s", "µs CPU each", "rate ×", "CPU ×"
         )?;
         for measured in &self.rows {
-            let mut row = measured.row.to_string();
-            for (peer, figures) in &measured.load {
-                let each = |of: Of| median(figures.iter().map(|one| of.figure(one)).collect());
-                let (rate, cpu) = (each(Of::Rate), each(Of::Cpu));
-                write!(f, "{row:<42} {peer:<8} {rate:>11.0} {cpu:>11.1}")?;
-                if *peer != Peer::Edge
-                    && let (Some(rate), Some(cpu)) = (
-                        measured.ratio(Of::Rate, *peer),
-                        measured.ratio(Of::Cpu, *peer),
-                    )
-                {
-                    write!(f, " {rate:>7.2} {cpu:>7.2}")?;
-                }
-                writeln!(f)?;
-                row.clear();
-            }
-            for (peer, bytes) in &measured.memory {
-                writeln!(f, "{row:<42} {peer:<8} {:>8} KB", bytes / 1024)?;
-                row.clear();
-            }
+            write!(f, "{measured}")?;
         }
         writeln!(f)?;
         for told in BARS.iter().filter_map(|bar| bar.told(&self.rows)) {

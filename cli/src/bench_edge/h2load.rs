@@ -12,8 +12,9 @@ use super::row::Row;
 use super::server::{Ground, Server};
 use crate::checkout;
 
-/// Of the answers, how many may come from the wrong side: a cache's first.
-const STRAY_ANSWERS: u64 = 5;
+/// Of so many answers of a cache, one may come from the origin: its first, and
+/// what it fetched again.
+const ANSWERS_FOR_A_FETCH: u64 = 1000;
 
 /// The program.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl H2load {
         let (done, asked) = (loaded.done, ground.origin.count() - before);
         // Of the last requests no answer is waited for.
         let right = if row.shape().cached {
-            asked <= STRAY_ANSWERS
+            asked <= 1 + done / ANSWERS_FOR_A_FETCH
         } else {
             asked >= done
         };
