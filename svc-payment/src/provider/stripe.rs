@@ -9,6 +9,7 @@
 //! When the answer that names it was lost, the intent is found by its metadata.
 //! What cannot be found for certain is unknown, and never "not found".
 
+mod amount;
 mod client;
 mod shapes;
 pub mod webhook;
@@ -277,12 +278,16 @@ impl Provider for Stripe {
                 return Charged::Unknown;
             }
         };
+        let Some(theirs) = amount::to_stripe(amount) else {
+            tracing::error!(%payment_id, %amount, "stripe cannot take this amount");
+            return Charged::Declined(Decline::AmountUnsupported);
+        };
         let key = payment_id.to_string();
-        let minor = amount.minor.to_string();
+        let theirs = theirs.to_string();
         let currency = amount.currency.code().to_ascii_lowercase();
         let order_id = filed.map(|filed| filed.order_id.to_string());
         let mut form = vec![
-            ("amount", minor.as_str()),
+            ("amount", theirs.as_str()),
             ("currency", &currency),
             ("payment_method", token.expose()),
             ("payment_method_types[]", "card"),
@@ -341,17 +346,21 @@ impl Provider for Stripe {
     }
 
     async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
+        let Some(theirs) = amount::to_stripe(amount) else {
+            tracing::error!(%refund_id, %amount, "stripe cannot give this amount back");
+            return Refunded::Refused;
+        };
         let intent = match self.intent(payment_id).await {
             Sought::Found(intent) => intent,
             Sought::Absent => return Refunded::Refused,
             Sought::Unknown => return Refunded::Unknown,
         };
         let key = refund_id.to_string();
-        let minor = amount.minor.to_string();
+        let theirs = theirs.to_string();
         let of = payment_id.to_string();
         let form = [
             ("payment_intent", intent.id.as_str()),
-            ("amount", &minor),
+            ("amount", &theirs),
             (shapes::REFUND_ID_FIELD, &key),
             (shapes::PAYMENT_ID_FIELD, &of),
         ];

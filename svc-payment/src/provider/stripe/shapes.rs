@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use svc_kit::money::Money;
 
-use super::super::{
-    Charged, Decline, FoundCharge, Receipt, Record, RecordKind, RecordState, Refunded,
+use super::{
+    super::{Charged, Decline, FoundCharge, Receipt, Record, RecordKind, RecordState, Refunded},
+    amount::from_stripe,
 };
 use crate::{payment::PaymentId, refund::RefundId};
 
@@ -105,9 +106,9 @@ impl Intent {
         self.metadata.as_ref().and_then(Metadata::payment_id) == Some(payment_id)
     }
 
-    /// Whether it is over this amount. Stripe counts in minor units, as we do.
+    /// Whether it is over this amount.
     pub(super) fn is_over(&self, amount: Money) -> bool {
-        self.amount == amount.minor && self.currency.eq_ignore_ascii_case(amount.currency.code())
+        from_stripe(&self.currency, self.amount) == Some(amount)
     }
 
     /// Where it stands.
@@ -128,7 +129,7 @@ impl Intent {
     /// The money was taken. What Stripe keeps of it stands with its charge, which
     /// is not asked for.
     fn captured(&self) -> FoundCharge {
-        if let Some(fee) = amount(&self.currency, 0) {
+        if let Some(fee) = from_stripe(&self.currency, 0) {
             FoundCharge::Captured(Receipt { fee })
         } else {
             tracing::error!("stripe has a currency that is not known");
@@ -148,7 +149,7 @@ impl Intent {
         }
     }
 
-    /// As it is compared with ours; none of a currency that nobody knows.
+    /// As it is compared with ours; none of an amount that cannot be ours.
     pub(super) fn record(&self) -> Option<Record> {
         Some(Record {
             kind: RecordKind::Charge,
@@ -158,7 +159,7 @@ impl Intent {
                 .and_then(Metadata::payment_id)
                 .map(|id| id.0),
             reference: self.id.clone(),
-            amount: amount(&self.currency, self.amount)?,
+            amount: from_stripe(&self.currency, self.amount)?,
             state: match self.outcome() {
                 FoundCharge::Captured(_) => RecordState::Succeeded,
                 FoundCharge::Declined(_) | FoundCharge::Voided | FoundCharge::NotFound => {
@@ -221,7 +222,7 @@ impl RefundObject {
         }
     }
 
-    /// As it is compared with ours; none of a currency that nobody knows.
+    /// As it is compared with ours; none of an amount that cannot be ours.
     pub(super) fn record(&self) -> Option<Record> {
         Some(Record {
             kind: RecordKind::Refund,
@@ -231,7 +232,7 @@ impl RefundObject {
                 .and_then(Metadata::refund_id)
                 .map(|id| id.0),
             reference: self.id.clone(),
-            amount: amount(&self.currency, self.amount)?,
+            amount: from_stripe(&self.currency, self.amount)?,
             state: match self.refunded() {
                 Refunded::Refunded => RecordState::Succeeded,
                 Refunded::Refused => RecordState::Failed,
@@ -240,12 +241,6 @@ impl RefundObject {
             time: DateTime::from_timestamp(self.created, 0)?,
         })
     }
-}
-
-/// An amount in Stripe's terms: minor units, and the currency in lower case.
-fn amount(currency: &str, minor: i64) -> Option<Money> {
-    let currency = currency.to_ascii_uppercase().parse().ok()?;
-    Some(Money::new(currency, minor))
 }
 
 /// The body of an answer that is an error.
