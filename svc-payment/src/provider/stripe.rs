@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
-use svc_kit::{db::Db, error, error::StoreError, money::Money, secret::Secret};
+use svc_kit::{db::Db, error, money::Money, secret::Secret};
 
 use self::{
     client::{Client, Failure},
@@ -32,7 +32,10 @@ use super::{
 use crate::{
     payment::{PaymentId, PaymentToken},
     refund::RefundId,
-    store::{payments, refunds},
+    store::{
+        payments::{self, Filed},
+        refunds,
+    },
 };
 
 /// So many objects are asked for in one page: the most that Stripe gives.
@@ -131,10 +134,20 @@ impl Stripe {
         })
     }
 
-    /// Stripe's id of a payment's intent, if it is known.
-    async fn reference(&self, payment_id: PaymentId) -> Result<Option<String>, StoreError> {
-        let filed = payments::filed(self.db.writer(), payment_id).await?;
-        Ok(filed.and_then(|filed| filed.reference))
+    /// What we have of a payment; none, and a line in the log, if that is not
+    /// known.
+    async fn filed(&self, payment_id: PaymentId) -> Option<Filed> {
+        match payments::filed(self.db.writer(), payment_id).await {
+            Ok(Some(filed)) => Some(filed),
+            Ok(None) => {
+                tracing::error!(%payment_id, "stripe is asked about a payment that is not ours");
+                None
+            }
+            Err(fault) => {
+                tracing::warn!(error = error::chain(&fault), "a payment is not read");
+                None
+            }
+        }
     }
 
     /// Keeps Stripe's id of a payment's intent. If that fails, it is found again.
@@ -150,22 +163,15 @@ impl Stripe {
     }
 
     /// A payment's intent.
-    async fn intent(&self, payment_id: PaymentId) -> Sought<Intent> {
-        let reference = match self.reference(payment_id).await {
-            Ok(reference) => reference,
-            Err(fault) => {
-                tracing::warn!(error = error::chain(&fault), "a payment is not read");
-                return Sought::Unknown;
-            }
-        };
-        let Some(reference) = reference else {
+    async fn intent(&self, payment_id: PaymentId, filed: &Filed) -> Sought<Intent> {
+        let Some(reference) = &filed.reference else {
             let sought = self.seek_intent(payment_id).await;
             if let Sought::Found(intent) = &sought {
                 self.keep(payment_id, intent).await;
             }
             return sought;
         };
-        match self.client.get(&["payment_intents", &reference], &[]).await {
+        match self.client.get(&["payment_intents", reference], &[]).await {
             Ok(intent) if Intent::is_of(&intent, payment_id) => Sought::Found(intent),
             Ok(_) | Err(Failure::Refused(_)) => {
                 tracing::error!(%payment_id, "stripe's id of a payment is not its own");
@@ -240,14 +246,17 @@ impl Stripe {
     /// Changes an intent that is there: `capture` or `cancel`. Either has its
     /// effect once by its nature, so it needs no idempotency key.
     async fn change(&self, payment_id: PaymentId, change: &str) -> FoundCharge {
-        let intent = match self.intent(payment_id).await {
+        let Some(filed) = self.filed(payment_id).await else {
+            return FoundCharge::Unknown;
+        };
+        let intent = match self.intent(payment_id, &filed).await {
             Sought::Found(intent) => intent,
             Sought::Absent => return FoundCharge::NotFound,
             Sought::Unknown => return FoundCharge::Unknown,
         };
         let path = ["payment_intents", &intent.id, change];
         match self.client.post::<Intent>(&path, &[], None).await {
-            Ok(changed) => changed.outcome(),
+            Ok(changed) => changed.outcome(filed.amount),
             Err(Failure::Refused(refusal)) if refusal.is_decline() => {
                 FoundCharge::Declined(refusal.decline())
             }
@@ -271,12 +280,8 @@ impl Provider for Stripe {
     }
 
     async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        let filed = match payments::filed(self.db.writer(), payment_id).await {
-            Ok(filed) => filed,
-            Err(fault) => {
-                tracing::warn!(error = error::chain(&fault), "a payment is not read");
-                return Charged::Unknown;
-            }
+        let Some(filed) = self.filed(payment_id).await else {
+            return Charged::Unknown;
         };
         let Some(theirs) = amount::to_stripe(amount) else {
             tracing::error!(%payment_id, %amount, "stripe cannot take this amount");
@@ -285,8 +290,8 @@ impl Provider for Stripe {
         let key = payment_id.to_string();
         let theirs = theirs.to_string();
         let currency = amount.currency.code().to_ascii_lowercase();
-        let order_id = filed.map(|filed| filed.order_id.to_string());
-        let mut form = vec![
+        let order_id = filed.order_id.to_string();
+        let form = [
             ("amount", theirs.as_str()),
             ("currency", &currency),
             ("payment_method", token.expose()),
@@ -295,10 +300,8 @@ impl Provider for Stripe {
             ("confirm", "true"),
             ("off_session", "true"),
             (shapes::PAYMENT_ID_FIELD, &key),
+            (shapes::ORDER_ID_FIELD, &order_id),
         ];
-        if let Some(order_id) = &order_id {
-            form.push((shapes::ORDER_ID_FIELD, order_id));
-        }
         match self
             .client
             .post::<Intent>(&["payment_intents"], &form, Some(&key))
@@ -310,7 +313,7 @@ impl Provider for Stripe {
             }
             Ok(intent) => {
                 self.keep(payment_id, &intent).await;
-                intent.charged()
+                intent.charged(amount)
             }
             Err(Failure::Refused(refusal)) => {
                 if let Some(intent) = &refusal.intent {
@@ -323,8 +326,11 @@ impl Provider for Stripe {
     }
 
     async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
-        match self.intent(payment_id).await {
-            Sought::Found(intent) => intent.outcome(),
+        let Some(filed) = self.filed(payment_id).await else {
+            return FoundCharge::Unknown;
+        };
+        match self.intent(payment_id, &filed).await {
+            Sought::Found(intent) => intent.outcome(filed.amount),
             Sought::Absent => FoundCharge::NotFound,
             Sought::Unknown => FoundCharge::Unknown,
         }
@@ -350,7 +356,10 @@ impl Provider for Stripe {
             tracing::error!(%refund_id, %amount, "stripe cannot give this amount back");
             return Refunded::Refused;
         };
-        let intent = match self.intent(payment_id).await {
+        let Some(filed) = self.filed(payment_id).await else {
+            return Refunded::Unknown;
+        };
+        let intent = match self.intent(payment_id, &filed).await {
             Sought::Found(intent) => intent,
             Sought::Absent => return Refunded::Refused,
             Sought::Unknown => return Refunded::Unknown,
@@ -383,7 +392,10 @@ impl Provider for Stripe {
                 return FoundRefund::Unknown;
             }
         };
-        let intent = match self.intent(payment_id).await {
+        let Some(filed) = self.filed(payment_id).await else {
+            return FoundRefund::Unknown;
+        };
+        let intent = match self.intent(payment_id, &filed).await {
             Sought::Found(intent) => intent,
             Sought::Absent => return FoundRefund::NotFound,
             Sought::Unknown => return FoundRefund::Unknown,

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, id::AccountId};
+use svc_kit::{error::StoreError, id::AccountId, money::Money};
 use uuid::Uuid;
 
 pub use claim::{Claimed, claim_due};
@@ -202,6 +202,8 @@ pub async fn note_authorized(
 pub struct Filed {
     /// For which order.
     pub order_id: OrderId,
+    /// How much.
+    pub amount: Money,
     /// Whom it was given to, if it was.
     pub provider: Option<ProviderName>,
     /// The provider's id for it, if it is known.
@@ -214,7 +216,8 @@ pub struct Filed {
 /// When the database does not answer.
 pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<Filed>, StoreError> {
     let row = sqlx::query!(
-        "SELECT order_id, provider, provider_reference FROM payments WHERE id = $1",
+        "SELECT order_id, currency, amount_minor, provider, provider_reference
+         FROM payments WHERE id = $1",
         id.0,
     )
     .fetch_optional(db)
@@ -222,6 +225,7 @@ pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<File
     row.map(|row| {
         Ok(Filed {
             order_id: OrderId(row.order_id),
+            amount: money(TABLE, &row.currency, row.amount_minor)?,
             provider: row
                 .provider
                 .map(|provider| read(TABLE, &provider))

@@ -3,16 +3,16 @@ use std::sync::Arc;
 use proto::souk::event::v1::PaymentRequested;
 use serde_json::Value;
 use sqlx::PgPool;
-use svc_kit::{clock::Clock, job::Progress, money::Money};
+use svc_kit::{job::Progress, money::Money};
 use svc_payment::{
     charge_payment::ask,
     ledger::Account,
     payment::{Call, PaymentId, PaymentToken, Status},
     provider::{
-        Charged, Decline, FoundCharge, FoundRefund, Provider, Providers, Refunded,
+        Charged, Decline, FoundCharge, FoundRefund, Provider, Providers, RecordKind, Refunded,
         stripe::{CaptureMode, Stripe, StripeConfig},
     },
-    reconciliation::State,
+    reconciliation::{Kind, State},
     refund::RefundId,
 };
 
@@ -433,6 +433,38 @@ async fn an_amount_that_stripe_cannot_take_is_declined_and_never_sent(pool: PgPo
 }
 
 #[sqlx::test(migrations = false)]
+async fn another_amount_than_was_asked_for_is_not_taken_for_it(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let shop = shop(pool, &stub.config()).await;
+    let request = shop.requested(GOOD).await;
+    let claimed = shop.claim().await;
+    assert_ne!(ask(&shop.app, &claimed).await, FoundCharge::Unknown);
+    // Its answer was lost, and less of it was received.
+    stub.books().intents[0]["amount_received"] = 20_00.into();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(shop.books(&request).await, []);
+    assert_eq!(stub.intents_of(&request).len(), 1);
+
+    // What differs is shown by the comparison of the day.
+    shop.clock.advance(DAY);
+    shop.reconciled().await;
+    let id = request.payment_id.parse().unwrap();
+    let open = [(Kind::StateDiffers, RecordKind::Charge, id)];
+    assert_eq!(shop.found(State::Open).await, open);
+
+    stub.books().intents[0]["amount_received"] = 42_00.into();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.books(&request).await, SOLD);
+
+    stub.books().intents[0]["amount_received"] = 20_00.into();
+    shop.reconciled().await;
+    let open = [(Kind::AmountDiffers, RecordKind::Charge, id)];
+    assert_eq!(shop.found(State::Open).await, open);
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_stripe_that_is_away_or_does_not_know_us_has_not_said_no(pool: PgPool) {
     let Some(server) = StripeServer::start().await else {
         return;
@@ -457,7 +489,8 @@ async fn a_stripe_that_is_away_or_does_not_know_us_has_not_said_no(pool: PgPool)
 
 async fn says_nothing(config: &StripeConfig, shop: &Harness) {
     let stripe = stripe(config, &shop.app.db);
-    let payment_id = PaymentId::generate(&Clock::system());
+    let request = shop.requested(GOOD).await;
+    let payment_id: PaymentId = request.payment_id.parse().unwrap();
     let token = PaymentToken::new(GOOD.to_owned());
     let charged = stripe.charge(payment_id, eur(1), &token).await;
     assert_eq!(charged, Charged::Unknown);

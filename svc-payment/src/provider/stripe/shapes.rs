@@ -61,6 +61,9 @@ pub(super) struct Intent {
     created: i64,
     status: String,
     amount: i64,
+    /// How much was taken of it.
+    #[serde(default)]
+    amount_received: i64,
     currency: String,
     #[serde(default)]
     metadata: Option<Metadata>,
@@ -111,11 +114,29 @@ impl Intent {
         from_stripe(&self.currency, self.amount) == Some(amount)
     }
 
-    /// Where it stands.
-    pub(super) fn outcome(&self) -> FoundCharge {
+    /// Where it stands, as an intent over this amount. Another amount that was
+    /// taken or is held is not what was asked for: then nothing is known. What
+    /// Stripe keeps of the money stands with its charge, which is not asked for.
+    pub(super) fn outcome(&self, amount: Money) -> FoundCharge {
         match self.status.as_str() {
-            "succeeded" => self.captured(),
-            "requires_capture" => FoundCharge::Authorized,
+            "succeeded" if self.has_received(amount) => FoundCharge::Captured(Receipt {
+                fee: Money::zero(amount.currency),
+            }),
+            "requires_capture" if self.is_over(amount) => FoundCharge::Authorized,
+            status @ ("succeeded" | "requires_capture") => {
+                let Self {
+                    id,
+                    amount: over,
+                    amount_received: received,
+                    currency,
+                    ..
+                } = self;
+                tracing::error!(
+                    intent = id, status, over, received, currency, %amount,
+                    "stripe has another amount than was asked for"
+                );
+                FoundCharge::Unknown
+            }
             "processing" | "requires_action" | "requires_confirmation" => FoundCharge::Pending,
             "requires_payment_method" => FoundCharge::Declined(self.decline()),
             "canceled" => FoundCharge::Voided,
@@ -126,20 +147,13 @@ impl Intent {
         }
     }
 
-    /// The money was taken. What Stripe keeps of it stands with its charge, which
-    /// is not asked for.
-    fn captured(&self) -> FoundCharge {
-        if let Some(fee) = from_stripe(&self.currency, 0) {
-            FoundCharge::Captured(Receipt { fee })
-        } else {
-            tracing::error!("stripe has a currency that is not known");
-            FoundCharge::Unknown
-        }
+    fn has_received(&self, amount: Money) -> bool {
+        from_stripe(&self.currency, self.amount_received) == Some(amount)
     }
 
     /// Where it stands, as the answer to a charge.
-    pub(super) fn charged(&self) -> Charged {
-        match self.outcome() {
+    pub(super) fn charged(&self, amount: Money) -> Charged {
+        match self.outcome(amount) {
             FoundCharge::Captured(receipt) => Charged::Captured(receipt),
             FoundCharge::Authorized => Charged::Authorized,
             FoundCharge::Pending => Charged::Pending,
@@ -149,8 +163,14 @@ impl Intent {
         }
     }
 
-    /// As it is compared with ours; none of an amount that cannot be ours.
+    /// As it is compared with ours, over what was taken if anything was; none of
+    /// an amount that cannot be ours.
     pub(super) fn record(&self) -> Option<Record> {
+        let (state, amount) = match self.status.as_str() {
+            "succeeded" => (RecordState::Succeeded, self.amount_received),
+            "requires_payment_method" | "canceled" => (RecordState::Failed, self.amount),
+            _ => (RecordState::Pending, self.amount),
+        };
         Some(Record {
             kind: RecordKind::Charge,
             id: self
@@ -159,16 +179,8 @@ impl Intent {
                 .and_then(Metadata::payment_id)
                 .map(|id| id.0),
             reference: self.id.clone(),
-            amount: from_stripe(&self.currency, self.amount)?,
-            state: match self.outcome() {
-                FoundCharge::Captured(_) => RecordState::Succeeded,
-                FoundCharge::Declined(_) | FoundCharge::Voided | FoundCharge::NotFound => {
-                    RecordState::Failed
-                }
-                FoundCharge::Authorized | FoundCharge::Pending | FoundCharge::Unknown => {
-                    RecordState::Pending
-                }
-            },
+            amount: from_stripe(&self.currency, amount)?,
+            state,
             time: DateTime::from_timestamp(self.created, 0)?,
         })
     }
