@@ -54,6 +54,15 @@ pub async fn look_into(app: &App, event: &Claimed) -> Result<Option<State>, Erro
     match hint {
         Hint::Payment(id, reference) => payment(app, event.provider, id, &reference).await,
         Hint::Refund(id) => refund(app, event.provider, id).await,
+        Hint::Dispute(reference) => {
+            tracing::error!(
+                event_id = event.event_id,
+                kind = event.kind,
+                reference,
+                "a charge is disputed: staff have to deal with it at the provider"
+            );
+            Ok(Some(State::Disputed))
+        }
         Hint::Nobody => Ok(Some(State::Unmatched)),
         Hint::Nothing => Ok(Some(State::Ignored)),
     }
