@@ -129,10 +129,10 @@ async fn payment(
 }
 
 async fn refund(app: &App, provider: ProviderName, id: RefundId) -> Result<Option<State>, Error> {
-    let Some(payment_id) = refunds::payment_of(app.db.writer(), id).await? else {
+    let Some(refund) = refunds::filed(app.db.writer(), id).await? else {
         return Ok(Some(State::Unmatched));
     };
-    let filed = payments::filed(app.db.writer(), payment_id).await?;
+    let filed = payments::filed(app.db.writer(), refund.payment_id).await?;
     let Some(filed) = filed.filter(|filed| filed.provider == Some(provider)) else {
         return Ok(Some(State::Unmatched));
     };

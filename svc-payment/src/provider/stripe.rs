@@ -200,15 +200,19 @@ impl Stripe {
         .await
     }
 
-    /// Reads a payment's refunds for this one.
-    async fn seek_refund(&self, refund_id: RefundId, intent: &str) -> Sought<RefundObject> {
-        self.seek(
-            "refunds",
+    /// What became of a refund at this try, by the refunds of its intent.
+    async fn seek_refund(&self, refund_id: RefundId, retry: u32, intent: &str) -> FoundRefund {
+        let sought = self.seek(
+            REFUNDS,
             Some(("payment_intent", intent)),
-            |refund: &RefundObject| refund.is(refund_id),
+            |refund: &RefundObject| refund.tells_of(refund_id, retry),
             |_| false,
-        )
-        .await
+        );
+        match sought.await {
+            Sought::Found(refund) => refund.refunded().into(),
+            Sought::Absent => FoundRefund::NotFound,
+            Sought::Unknown => FoundRefund::Unknown,
+        }
     }
 
     /// Reads a list until something is found, or `enough` was read to know that
@@ -271,6 +275,16 @@ fn requested_at(payment_id: PaymentId) -> Option<DateTime<Utc>> {
     let (seconds, _) = payment_id.0.get_timestamp()?.to_unix();
     let time = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?;
     Some(time - CLOCK_SKEW)
+}
+
+/// The idempotency key of one try of a refund. Stripe keeps its answer to a key
+/// for a day, a refusal as well, so each try after a refusal has its own; it
+/// stays the same as long as nobody knows what became of that try.
+fn refund_key(refund_id: RefundId, retry: u32) -> String {
+    match retry {
+        0 => refund_id.to_string(),
+        retry => format!("{refund_id}:{retry}"),
+    }
 }
 
 #[async_trait]
@@ -364,18 +378,35 @@ impl Provider for Stripe {
             Sought::Absent => return Refunded::Refused,
             Sought::Unknown => return Refunded::Unknown,
         };
-        let key = refund_id.to_string();
-        let theirs = theirs.to_string();
-        let of = payment_id.to_string();
-        let form = [
+        let retry = match refunds::filed(self.db.writer(), refund_id).await {
+            Ok(refund) => refund.map_or(0, |refund| refund.retries),
+            Err(fault) => {
+                tracing::warn!(error = error::chain(&fault), "a refund is not read");
+                return Refunded::Unknown;
+            }
+        };
+        // An earlier try may have been made after all: it is not made again.
+        match self.seek_refund(refund_id, retry, &intent.id).await {
+            FoundRefund::Refunded => return Refunded::Refunded,
+            FoundRefund::Refused => return Refunded::Refused,
+            FoundRefund::Unknown => return Refunded::Unknown,
+            FoundRefund::NotFound => {}
+        }
+        let (id, theirs) = (refund_id.to_string(), theirs.to_string());
+        let (of, number) = (payment_id.to_string(), retry.to_string());
+        let mut form = vec![
             ("payment_intent", intent.id.as_str()),
             ("amount", &theirs),
-            (shapes::REFUND_ID_FIELD, &key),
+            (shapes::REFUND_ID_FIELD, &id),
             (shapes::PAYMENT_ID_FIELD, &of),
         ];
+        if retry > 0 {
+            form.push((shapes::REFUND_RETRY_FIELD, &number));
+        }
+        let key = refund_key(refund_id, retry);
         let answer = self
             .client
-            .post::<RefundObject>(&["refunds"], &form, Some(&key));
+            .post::<RefundObject>(&[REFUNDS], &form, Some(&key));
         match answer.await {
             Ok(refund) => refund.refunded(),
             Err(Failure::Refused(_)) => Refunded::Refused,
@@ -384,24 +415,22 @@ impl Provider for Stripe {
     }
 
     async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
-        let payment_id = match refunds::payment_of(self.db.writer(), refund_id).await {
-            Ok(Some(payment_id)) => payment_id,
+        let refund = match refunds::filed(self.db.writer(), refund_id).await {
+            Ok(Some(refund)) => refund,
             Ok(None) => return FoundRefund::NotFound,
             Err(fault) => {
                 tracing::warn!(error = error::chain(&fault), "a refund is not read");
                 return FoundRefund::Unknown;
             }
         };
-        let Some(filed) = self.filed(payment_id).await else {
+        let Some(filed) = self.filed(refund.payment_id).await else {
             return FoundRefund::Unknown;
         };
-        let intent = match self.intent(payment_id, &filed).await {
-            Sought::Found(intent) => intent,
-            Sought::Absent => return FoundRefund::NotFound,
-            Sought::Unknown => return FoundRefund::Unknown,
-        };
-        match self.seek_refund(refund_id, &intent.id).await {
-            Sought::Found(refund) => refund.refunded().into(),
+        match self.intent(refund.payment_id, &filed).await {
+            Sought::Found(intent) => {
+                self.seek_refund(refund_id, refund.retries, &intent.id)
+                    .await
+            }
             Sought::Absent => FoundRefund::NotFound,
             Sought::Unknown => FoundRefund::Unknown,
         }

@@ -287,7 +287,7 @@ async fn a_refund_whose_answer_was_lost_is_learned_of(pool: PgPool) {
     shop.drain().await;
     shop.hear_cancelled(&request).await.unwrap();
     let claimed = refund_payment::begin(&shop.app).await.unwrap().unwrap();
-    line.cut_after(1);
+    line.cut_after(2);
     refund_payment::ask(&shop.app, &claimed).await;
     line.cut(false);
 

@@ -16,9 +16,11 @@ use crate::{payment::PaymentId, refund::RefundId};
 /// Where our ids stand in the metadata, and the fields that put them there.
 const PAYMENT_ID: &str = "payment_id";
 const REFUND_ID: &str = "refund_id";
+const REFUND_RETRY: &str = "refund_retry";
 pub(super) const PAYMENT_ID_FIELD: &str = "metadata[payment_id]";
 pub(super) const ORDER_ID_FIELD: &str = "metadata[order_id]";
 pub(super) const REFUND_ID_FIELD: &str = "metadata[refund_id]";
+pub(super) const REFUND_RETRY_FIELD: &str = "metadata[refund_retry]";
 
 /// One of a list.
 pub(super) trait Listed: serde::de::DeserializeOwned {
@@ -100,6 +102,11 @@ impl Metadata {
     /// The refund that it is.
     pub(super) fn refund_id(&self) -> Option<RefundId> {
         self.0.get(REFUND_ID)?.parse().ok()
+    }
+
+    /// Which try of its refund it is; the first says none.
+    fn refund_retry(&self) -> Option<u32> {
+        self.0.get(REFUND_RETRY)?.parse().ok()
     }
 }
 
@@ -220,9 +227,16 @@ impl Listed for RefundObject {
 }
 
 impl RefundObject {
-    /// Whether it is this one of ours.
-    pub(super) fn is(&self, refund_id: RefundId) -> bool {
-        self.metadata.as_ref().and_then(Metadata::refund_id) == Some(refund_id)
+    /// Whether it says what became of this refund of ours at this try. Money that
+    /// went back or is on its way says it whichever try it was; that an earlier
+    /// try has failed says nothing.
+    pub(super) fn tells_of(&self, refund_id: RefundId, retry: u32) -> bool {
+        let Some(metadata) = &self.metadata else {
+            return false;
+        };
+        metadata.refund_id() == Some(refund_id)
+            && (self.refunded() != Refunded::Refused
+                || metadata.refund_retry().unwrap_or_default() == retry)
     }
 
     /// Where it stands. One that is on its way is not known to arrive.

@@ -100,6 +100,33 @@ fn a_published_refund_is_understood() {
 }
 
 #[test]
+fn what_has_failed_tells_of_its_own_try_only() {
+    let id = RefundId(uuid::Uuid::from_u128(7));
+    let refund = |status: &str, retry: Option<&str>| -> RefundObject {
+        let mut refund = json!({
+            "id": "re_1", "status": status, "metadata": {"refund_id": id.to_string()},
+        });
+        if let Some(retry) = retry {
+            refund["metadata"]["refund_retry"] = retry.into();
+        }
+        serde_json::from_value(refund).unwrap()
+    };
+    for (status, retry, tells_of) in [
+        ("failed", None, [true, false]),
+        ("failed", Some("0"), [true, false]),
+        ("canceled", Some("1"), [false, true]),
+        ("succeeded", None, [true, true]),
+        ("succeeded", Some("1"), [true, true]),
+        ("pending", Some("0"), [true, true]),
+    ] {
+        let told = [0, 1].map(|asked| refund(status, retry).tells_of(id, asked));
+        assert_eq!(told, tells_of, "{status} {retry:?}");
+    }
+    let other = RefundId(uuid::Uuid::from_u128(8));
+    assert!(!refund("succeeded", None).tells_of(other, 0));
+}
+
+#[test]
 fn an_intent_that_is_not_decided_is_no_success() {
     for (status, expected) in [
         ("succeeded", captured("EUR")),
