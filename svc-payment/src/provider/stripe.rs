@@ -6,7 +6,8 @@
 //! for the customer's presence is declined.
 //!
 //! Stripe's id of an intent is kept with the payment as soon as it is known.
-//! When the answer that names it was lost, the intent is found by its metadata.
+//! When the answer that names it was lost, the intent is found by its metadata: by
+//! Stripe's search, or among those that were made at that time.
 //! What cannot be found for certain is unknown, and never "not found".
 
 mod amount;
@@ -30,7 +31,7 @@ use super::{
     Record, RecordPage, Refunded,
 };
 use crate::{
-    payment::{PaymentId, PaymentToken},
+    payment::{PaymentId, PaymentToken, SETTLED_AFTER},
     refund::RefundId,
     store::{
         payments::{self, Filed},
@@ -38,11 +39,15 @@ use crate::{
     },
 };
 
+/// What of Stripe's is asked for.
+const INTENTS: &str = "payment_intents";
+const REFUNDS: &str = "refunds";
+
 /// So many objects are asked for in one page: the most that Stripe gives.
 const PAGE_SIZE: usize = 100;
 
-/// So many pages are read for something whose id is not known. What is not among
-/// them stays unknown.
+/// So many pages are read for something whose id is not known. If there are more,
+/// what is not among them stays unknown.
 const MAX_PAGES: usize = 20;
 
 /// Stripe's clock and ours may differ by so much.
@@ -165,17 +170,17 @@ impl Stripe {
     /// A payment's intent.
     async fn intent(&self, payment_id: PaymentId, filed: &Filed) -> Sought<Intent> {
         let Some(reference) = &filed.reference else {
-            let sought = self.seek_intent(payment_id).await;
+            let sought = self.seek_intent(payment_id, filed).await;
             if let Sought::Found(intent) = &sought {
                 self.keep(payment_id, intent).await;
             }
             return sought;
         };
-        match self.client.get(&["payment_intents", reference], &[]).await {
+        match self.client.get(&[INTENTS, reference], &[]).await {
             Ok(intent) if Intent::is_of(&intent, payment_id) => Sought::Found(intent),
             Ok(_) | Err(Failure::Refused(_)) => {
                 tracing::error!(%payment_id, "stripe's id of a payment is not its own");
-                match self.seek_intent(payment_id).await {
+                match self.seek_intent(payment_id, filed).await {
                     // Somebody has seen one: it is not certain that there is none.
                     Sought::Absent => Sought::Unknown,
                     sought => sought,
@@ -185,44 +190,58 @@ impl Stripe {
         }
     }
 
-    /// Reads the intents for one of this payment.
-    async fn seek_intent(&self, payment_id: PaymentId) -> Sought<Intent> {
-        let since = requested_at(payment_id);
-        self.seek(
-            "payment_intents",
-            None,
-            |intent: &Intent| intent.is_of(payment_id),
-            |page| {
-                let Some(since) = since else { return false };
-                page.newest_first() && page.oldest().is_some_and(|oldest| oldest < since)
-            },
-        )
-        .await
+    /// Looks for an intent of this payment: by Stripe's search, which finds one
+    /// among any number, and otherwise among all that were made when it can have
+    /// been.
+    async fn seek_intent(&self, payment_id: PaymentId, filed: &Filed) -> Sought<Intent> {
+        if let Some(id) = self.search_intent(payment_id).await {
+            // The search may show it as it was: it is read.
+            return match self.client.get(&[INTENTS, &id], &[]).await {
+                Ok(intent) if Intent::is_of(&intent, payment_id) => Sought::Found(intent),
+                _ => Sought::Unknown,
+            };
+        }
+        let (from, until) = charged_within(filed);
+        let (from, until) = (from.to_string(), until.map(|until| until.to_string()));
+        let mut filter = vec![("created[gte]", from.as_str())];
+        filter.extend(until.as_deref().map(|until| ("created[lte]", until)));
+        let is = |intent: &Intent| intent.is_of(payment_id);
+        self.seek(INTENTS, &filter, is).await
+    }
+
+    /// What Stripe's search finds is there. What it does not find may be too new
+    /// for it, or there is no search where we are.
+    async fn search_intent(&self, payment_id: PaymentId) -> Option<String> {
+        let query = shapes::search_for(payment_id);
+        let found = self
+            .client
+            .get::<Page<Intent>>(&[INTENTS, "search"], &[("query", &query)])
+            .await
+            .ok()?;
+        let mut intents = found.data.into_iter();
+        let found = intents.find(|intent| intent.is_of(payment_id))?;
+        Some(found.id)
     }
 
     /// What became of a refund at this try, by the refunds of its intent.
     async fn seek_refund(&self, refund_id: RefundId, retry: u32, intent: &str) -> FoundRefund {
-        let sought = self.seek(
-            REFUNDS,
-            Some(("payment_intent", intent)),
-            |refund: &RefundObject| refund.tells_of(refund_id, retry),
-            |_| false,
-        );
-        match sought.await {
+        let tells = |refund: &RefundObject| refund.tells_of(refund_id, retry);
+        match self
+            .seek(REFUNDS, &[("payment_intent", intent)], tells)
+            .await
+        {
             Sought::Found(refund) => refund.refunded().into(),
             Sought::Absent => FoundRefund::NotFound,
             Sought::Unknown => FoundRefund::Unknown,
         }
     }
 
-    /// Reads a list until something is found, or `enough` was read to know that
-    /// it is not there.
+    /// Reads all that passes the filter until something is found.
     async fn seek<T: Listed>(
         &self,
         path: &str,
-        filter: Option<(&str, &str)>,
+        filter: &[(&str, &str)],
         is: impl Fn(&T) -> bool,
-        enough: impl Fn(&Page<T>) -> bool,
     ) -> Sought<T> {
         let limit = PAGE_SIZE.to_string();
         let mut after: Option<String> = None;
@@ -234,16 +253,20 @@ impl Stripe {
                 Ok(page) => page,
                 Err(_) => return Sought::Unknown,
             };
-            let done = !page.has_more || enough(&page);
-            after = page.data.last().map(|last| last.id().to_owned());
+            let last = page.data.last().map(|last| last.id().to_owned());
+            after = last.filter(|_| page.has_more);
             if let Some(found) = page.data.into_iter().find(&is) {
                 return Sought::Found(found);
             }
-            if done || after.is_none() {
+            if after.is_none() {
                 return Sought::Absent;
             }
         }
-        tracing::warn!(path, pages = MAX_PAGES, "not found among stripe's latest");
+        tracing::warn!(
+            path,
+            pages = MAX_PAGES,
+            "not found on the pages that are read"
+        );
         Sought::Unknown
     }
 
@@ -258,7 +281,7 @@ impl Stripe {
             Sought::Absent => return FoundCharge::NotFound,
             Sought::Unknown => return FoundCharge::Unknown,
         };
-        let path = ["payment_intents", &intent.id, change];
+        let path = [INTENTS, &intent.id, change];
         match self.client.post::<Intent>(&path, &[], None).await {
             Ok(changed) => changed.outcome(filed.amount),
             Err(Failure::Refused(refusal)) if refusal.is_decline() => {
@@ -270,11 +293,16 @@ impl Stripe {
     }
 }
 
-/// No intent of a payment is older than this. Our ids carry their time.
-fn requested_at(payment_id: PaymentId) -> Option<DateTime<Utc>> {
-    let (seconds, _) = payment_id.0.get_timestamp()?.to_unix();
-    let time = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?;
-    Some(time - CLOCK_SKEW)
+/// When Stripe can have made the intent of a payment, by its own clock, in
+/// seconds since the epoch: not before the payment was requested, and soon after
+/// the last charge that was sent. The key of a charge stays the same, so no later
+/// one makes another.
+fn charged_within(filed: &Filed) -> (i64, Option<i64>) {
+    let from = filed.create_time - CLOCK_SKEW;
+    let until = filed
+        .last_charge_time
+        .map(|charged| charged + SETTLED_AFTER + CLOCK_SKEW);
+    (from.timestamp(), until.map(|until| until.timestamp()))
 }
 
 /// The idempotency key of one try of a refund. Stripe keeps its answer to a key
@@ -318,7 +346,7 @@ impl Provider for Stripe {
         ];
         match self
             .client
-            .post::<Intent>(&["payment_intents"], &form, Some(&key))
+            .post::<Intent>(&[INTENTS], &form, Some(&key))
             .await
         {
             Ok(intent) if !intent.is_of(payment_id) || !intent.is_over(amount) => {
@@ -469,10 +497,6 @@ impl Provider for Stripe {
         })
     }
 }
-
-/// What of Stripe's is listed, one after the other.
-const INTENTS: &str = "payment_intents";
-const REFUNDS: &str = "refunds";
 
 impl Stripe {
     /// A page of a list, and where that list goes on.

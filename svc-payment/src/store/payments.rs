@@ -208,6 +208,10 @@ pub struct Filed {
     pub provider: Option<ProviderName>,
     /// The provider's id for it, if it is known.
     pub reference: Option<String>,
+    /// When it was requested.
+    pub create_time: DateTime<Utc>,
+    /// When the provider was last asked to take the money.
+    pub last_charge_time: Option<DateTime<Utc>>,
 }
 
 /// Where a payment lies at its provider.
@@ -216,7 +220,8 @@ pub struct Filed {
 /// When the database does not answer.
 pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<Filed>, StoreError> {
     let row = sqlx::query!(
-        "SELECT order_id, currency, amount_minor, provider, provider_reference
+        "SELECT order_id, currency, amount_minor, provider, provider_reference, create_time,
+             last_charge_time
          FROM payments WHERE id = $1",
         id.0,
     )
@@ -231,6 +236,8 @@ pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<File
                 .map(|provider| read(TABLE, &provider))
                 .transpose()?,
             reference: row.provider_reference,
+            create_time: row.create_time,
+            last_charge_time: row.last_charge_time,
         })
     })
     .transpose()

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use serde::Deserialize;
 use svc_kit::money::Money;
 
@@ -22,13 +22,15 @@ pub(super) const ORDER_ID_FIELD: &str = "metadata[order_id]";
 pub(super) const REFUND_ID_FIELD: &str = "metadata[refund_id]";
 pub(super) const REFUND_RETRY_FIELD: &str = "metadata[refund_retry]";
 
+/// What finds a payment's intents by Stripe's search.
+pub(super) fn search_for(payment_id: PaymentId) -> String {
+    format!("metadata['{PAYMENT_ID}']:'{payment_id}'")
+}
+
 /// One of a list.
 pub(super) trait Listed: serde::de::DeserializeOwned {
     /// Stripe's id.
     fn id(&self) -> &str;
-
-    /// When it was made, in seconds since the epoch.
-    fn created(&self) -> i64;
 }
 
 /// A part of a list.
@@ -36,23 +38,6 @@ pub(super) trait Listed: serde::de::DeserializeOwned {
 pub(super) struct Page<T> {
     pub(super) data: Vec<T>,
     pub(super) has_more: bool,
-}
-
-impl<T: Listed> Page<T> {
-    /// Whether what follows is older still.
-    pub(super) fn newest_first(&self) -> bool {
-        let created = |one: &T| one.created();
-        match (self.data.first(), self.data.last()) {
-            (Some(first), Some(last)) => created(first) > created(last),
-            _ => false,
-        }
-    }
-
-    /// When its last object was made.
-    pub(super) fn oldest(&self) -> Option<DateTime<Utc>> {
-        let last = self.data.last()?;
-        DateTime::from_timestamp(last.created(), 0)
-    }
 }
 
 /// A charge in Stripe's terms.
@@ -82,10 +67,6 @@ struct LastError {
 impl Listed for Intent {
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
     }
 }
 
@@ -219,10 +200,6 @@ pub(super) struct RefundObject {
 impl Listed for RefundObject {
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
     }
 }
 

@@ -78,7 +78,6 @@ fn a_published_intent_is_understood() {
     let page = json!({"object": "list", "data": [object], "has_more": false, "url": "/v1"});
     let page: Page<Intent> = serde_json::from_value(page).unwrap();
     assert_eq!(page.data[0].id(), "pi_1PgafyB7WZ01zgkWSjxsAJo3");
-    assert!(!page.newest_first());
 }
 
 #[test]
@@ -228,21 +227,4 @@ fn a_record_is_over_what_was_taken() {
         let record = intent(&changes).record().unwrap();
         assert_eq!(record.amount, expected, "{changes}");
     }
-}
-
-#[test]
-fn only_a_list_that_gets_older_may_be_left_early() {
-    let page = |times: &[i64]| Page {
-        data: times
-            .iter()
-            .map(|time| intent(&json!({"created": time})))
-            .collect(),
-        has_more: true,
-    };
-    assert!(page(&[3, 2, 1]).newest_first());
-    for times in [&[1, 2, 3][..], &[1, 1], &[1], &[]] {
-        assert!(!page(times).newest_first(), "{times:?}");
-    }
-    let oldest = page(&[3, 2, 1]).oldest().map(|time| time.timestamp());
-    assert_eq!(oldest, Some(1));
 }
