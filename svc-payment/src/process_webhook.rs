@@ -54,6 +54,15 @@ pub async fn look_into(app: &App, event: &Claimed) -> Result<Option<State>, Erro
     match hint {
         Hint::Payment(id, reference) => payment(app, event.provider, id, &reference).await,
         Hint::Refund(id) => refund(app, event.provider, id).await,
+        Hint::Dispute(reference) => {
+            tracing::error!(
+                event_id = event.event_id,
+                kind = event.kind,
+                reference,
+                "a charge is disputed: staff have to deal with it at the provider"
+            );
+            Ok(Some(State::Disputed))
+        }
         Hint::Nobody => Ok(Some(State::Unmatched)),
         Hint::Nothing => Ok(Some(State::Ignored)),
     }
@@ -120,10 +129,10 @@ async fn payment(
 }
 
 async fn refund(app: &App, provider: ProviderName, id: RefundId) -> Result<Option<State>, Error> {
-    let Some(payment_id) = refunds::payment_of(app.db.writer(), id).await? else {
+    let Some(refund) = refunds::filed(app.db.writer(), id).await? else {
         return Ok(Some(State::Unmatched));
     };
-    let filed = payments::filed(app.db.writer(), payment_id).await?;
+    let filed = payments::filed(app.db.writer(), refund.payment_id).await?;
     let Some(filed) = filed.filter(|filed| filed.provider == Some(provider)) else {
         return Ok(Some(State::Unmatched));
     };

@@ -80,16 +80,19 @@ pub enum Decline {
     CardExpired,
     /// Its holder would have to be asked.
     AuthenticationRequired,
+    /// The provider cannot take exactly this amount; it was not asked.
+    AmountUnsupported,
 }
 
 impl Decline {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Declined,
         Self::TokenInvalid,
         Self::FundsInsufficient,
         Self::CardExpired,
         Self::AuthenticationRequired,
+        Self::AmountUnsupported,
     ];
 
     /// Stable upper-snake, for events and callers.
@@ -100,6 +103,7 @@ impl Decline {
             Self::FundsInsufficient => "PAYMENT_FUNDS_INSUFFICIENT",
             Self::CardExpired => "PAYMENT_CARD_EXPIRED",
             Self::AuthenticationRequired => "PAYMENT_AUTHENTICATION_REQUIRED",
+            Self::AmountUnsupported => "PAYMENT_AMOUNT_UNSUPPORTED",
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 svc_kit::id!(
-    /// A refund; also the provider's idempotency key.
+    /// A refund; also the provider's idempotency key, or its beginning.
     pub struct RefundId
 );
 

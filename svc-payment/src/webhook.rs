@@ -18,16 +18,19 @@ pub enum State {
     Unmatched,
     /// It was signed, and is no event.
     Unreadable,
+    /// A customer disputes a charge. Staff deal with that at the provider.
+    Disputed,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Received,
         Self::Processed,
         Self::Ignored,
         Self::Unmatched,
         Self::Unreadable,
+        Self::Disputed,
     ];
 
     /// As it is stored and measured.
@@ -38,6 +41,7 @@ impl State {
             Self::Ignored => "ignored",
             Self::Unmatched => "unmatched",
             Self::Unreadable => "unreadable",
+            Self::Disputed => "disputed",
         }
     }
 }
@@ -71,6 +75,8 @@ pub enum Hint {
     Payment(PaymentId, String),
     /// A refund of ours.
     Refund(RefundId),
+    /// A dispute over a charge, by the provider's id of that if it says so.
+    Dispute(Option<String>),
     /// A charge or refund that does not name one of ours.
     Nobody,
     /// Something else.

@@ -6,9 +6,11 @@
 //! for the customer's presence is declined.
 //!
 //! Stripe's id of an intent is kept with the payment as soon as it is known.
-//! When the answer that names it was lost, the intent is found by its metadata.
+//! When the answer that names it was lost, the intent is found by its metadata: by
+//! Stripe's search, or among those that were made at that time.
 //! What cannot be found for certain is unknown, and never "not found".
 
+mod amount;
 mod client;
 mod shapes;
 pub mod webhook;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
-use svc_kit::{db::Db, error, error::StoreError, money::Money, secret::Secret};
+use svc_kit::{db::Db, error, money::Money, secret::Secret};
 
 use self::{
     client::{Client, Failure},
@@ -29,16 +31,23 @@ use super::{
     Record, RecordPage, Refunded,
 };
 use crate::{
-    payment::{PaymentId, PaymentToken},
+    payment::{PaymentId, PaymentToken, SETTLED_AFTER},
     refund::RefundId,
-    store::{payments, refunds},
+    store::{
+        payments::{self, Filed},
+        refunds,
+    },
 };
+
+/// What of Stripe's is asked for.
+const INTENTS: &str = "payment_intents";
+const REFUNDS: &str = "refunds";
 
 /// So many objects are asked for in one page: the most that Stripe gives.
 const PAGE_SIZE: usize = 100;
 
-/// So many pages are read for something whose id is not known. What is not among
-/// them stays unknown.
+/// So many pages are read for something whose id is not known. If there are more,
+/// what is not among them stays unknown.
 const MAX_PAGES: usize = 20;
 
 /// Stripe's clock and ours may differ by so much.
@@ -130,10 +139,20 @@ impl Stripe {
         })
     }
 
-    /// Stripe's id of a payment's intent, if it is known.
-    async fn reference(&self, payment_id: PaymentId) -> Result<Option<String>, StoreError> {
-        let filed = payments::filed(self.db.writer(), payment_id).await?;
-        Ok(filed.and_then(|filed| filed.reference))
+    /// What we have of a payment; none, and a line in the log, if that is not
+    /// known.
+    async fn filed(&self, payment_id: PaymentId) -> Option<Filed> {
+        match payments::filed(self.db.writer(), payment_id).await {
+            Ok(Some(filed)) => Some(filed),
+            Ok(None) => {
+                tracing::error!(%payment_id, "stripe is asked about a payment that is not ours");
+                None
+            }
+            Err(fault) => {
+                tracing::warn!(error = error::chain(&fault), "a payment is not read");
+                None
+            }
+        }
     }
 
     /// Keeps Stripe's id of a payment's intent. If that fails, it is found again.
@@ -149,26 +168,19 @@ impl Stripe {
     }
 
     /// A payment's intent.
-    async fn intent(&self, payment_id: PaymentId) -> Sought<Intent> {
-        let reference = match self.reference(payment_id).await {
-            Ok(reference) => reference,
-            Err(fault) => {
-                tracing::warn!(error = error::chain(&fault), "a payment is not read");
-                return Sought::Unknown;
-            }
-        };
-        let Some(reference) = reference else {
-            let sought = self.seek_intent(payment_id).await;
+    async fn intent(&self, payment_id: PaymentId, filed: &Filed) -> Sought<Intent> {
+        let Some(reference) = &filed.reference else {
+            let sought = self.seek_intent(payment_id, filed).await;
             if let Sought::Found(intent) = &sought {
                 self.keep(payment_id, intent).await;
             }
             return sought;
         };
-        match self.client.get(&["payment_intents", &reference], &[]).await {
+        match self.client.get(&[INTENTS, reference], &[]).await {
             Ok(intent) if Intent::is_of(&intent, payment_id) => Sought::Found(intent),
             Ok(_) | Err(Failure::Refused(_)) => {
                 tracing::error!(%payment_id, "stripe's id of a payment is not its own");
-                match self.seek_intent(payment_id).await {
+                match self.seek_intent(payment_id, filed).await {
                     // Somebody has seen one: it is not certain that there is none.
                     Sought::Absent => Sought::Unknown,
                     sought => sought,
@@ -178,40 +190,58 @@ impl Stripe {
         }
     }
 
-    /// Reads the intents for one of this payment.
-    async fn seek_intent(&self, payment_id: PaymentId) -> Sought<Intent> {
-        let since = requested_at(payment_id);
-        self.seek(
-            "payment_intents",
-            None,
-            |intent: &Intent| intent.is_of(payment_id),
-            |page| {
-                let Some(since) = since else { return false };
-                page.newest_first() && page.oldest().is_some_and(|oldest| oldest < since)
-            },
-        )
-        .await
+    /// Looks for an intent of this payment: by Stripe's search, which finds one
+    /// among any number, and otherwise among all that were made when it can have
+    /// been.
+    async fn seek_intent(&self, payment_id: PaymentId, filed: &Filed) -> Sought<Intent> {
+        if let Some(id) = self.search_intent(payment_id).await {
+            // The search may show it as it was: it is read.
+            return match self.client.get(&[INTENTS, &id], &[]).await {
+                Ok(intent) if Intent::is_of(&intent, payment_id) => Sought::Found(intent),
+                _ => Sought::Unknown,
+            };
+        }
+        let (from, until) = charged_within(filed);
+        let (from, until) = (from.to_string(), until.map(|until| until.to_string()));
+        let mut filter = vec![("created[gte]", from.as_str())];
+        filter.extend(until.as_deref().map(|until| ("created[lte]", until)));
+        let is = |intent: &Intent| intent.is_of(payment_id);
+        self.seek(INTENTS, &filter, is).await
     }
 
-    /// Reads a payment's refunds for this one.
-    async fn seek_refund(&self, refund_id: RefundId, intent: &str) -> Sought<RefundObject> {
-        self.seek(
-            "refunds",
-            Some(("payment_intent", intent)),
-            |refund: &RefundObject| refund.is(refund_id),
-            |_| false,
-        )
-        .await
+    /// What Stripe's search finds is there. What it does not find may be too new
+    /// for it, or there is no search where we are.
+    async fn search_intent(&self, payment_id: PaymentId) -> Option<String> {
+        let query = shapes::search_for(payment_id);
+        let found = self
+            .client
+            .get::<Page<Intent>>(&[INTENTS, "search"], &[("query", &query)])
+            .await
+            .ok()?;
+        let mut intents = found.data.into_iter();
+        let found = intents.find(|intent| intent.is_of(payment_id))?;
+        Some(found.id)
     }
 
-    /// Reads a list until something is found, or `enough` was read to know that
-    /// it is not there.
+    /// What became of a refund at this try, by the refunds of its intent.
+    async fn seek_refund(&self, refund_id: RefundId, retry: u32, intent: &str) -> FoundRefund {
+        let tells = |refund: &RefundObject| refund.tells_of(refund_id, retry);
+        match self
+            .seek(REFUNDS, &[("payment_intent", intent)], tells)
+            .await
+        {
+            Sought::Found(refund) => refund.refunded().into(),
+            Sought::Absent => FoundRefund::NotFound,
+            Sought::Unknown => FoundRefund::Unknown,
+        }
+    }
+
+    /// Reads all that passes the filter until something is found.
     async fn seek<T: Listed>(
         &self,
         path: &str,
-        filter: Option<(&str, &str)>,
+        filter: &[(&str, &str)],
         is: impl Fn(&T) -> bool,
-        enough: impl Fn(&Page<T>) -> bool,
     ) -> Sought<T> {
         let limit = PAGE_SIZE.to_string();
         let mut after: Option<String> = None;
@@ -223,30 +253,37 @@ impl Stripe {
                 Ok(page) => page,
                 Err(_) => return Sought::Unknown,
             };
-            let done = !page.has_more || enough(&page);
-            after = page.data.last().map(|last| last.id().to_owned());
+            let last = page.data.last().map(|last| last.id().to_owned());
+            after = last.filter(|_| page.has_more);
             if let Some(found) = page.data.into_iter().find(&is) {
                 return Sought::Found(found);
             }
-            if done || after.is_none() {
+            if after.is_none() {
                 return Sought::Absent;
             }
         }
-        tracing::warn!(path, pages = MAX_PAGES, "not found among stripe's latest");
+        tracing::warn!(
+            path,
+            pages = MAX_PAGES,
+            "not found on the pages that are read"
+        );
         Sought::Unknown
     }
 
     /// Changes an intent that is there: `capture` or `cancel`. Either has its
     /// effect once by its nature, so it needs no idempotency key.
     async fn change(&self, payment_id: PaymentId, change: &str) -> FoundCharge {
-        let intent = match self.intent(payment_id).await {
+        let Some(filed) = self.filed(payment_id).await else {
+            return FoundCharge::Unknown;
+        };
+        let intent = match self.intent(payment_id, &filed).await {
             Sought::Found(intent) => intent,
             Sought::Absent => return FoundCharge::NotFound,
             Sought::Unknown => return FoundCharge::Unknown,
         };
-        let path = ["payment_intents", &intent.id, change];
+        let path = [INTENTS, &intent.id, change];
         match self.client.post::<Intent>(&path, &[], None).await {
-            Ok(changed) => changed.outcome(),
+            Ok(changed) => changed.outcome(filed.amount),
             Err(Failure::Refused(refusal)) if refusal.is_decline() => {
                 FoundCharge::Declined(refusal.decline())
             }
@@ -256,11 +293,26 @@ impl Stripe {
     }
 }
 
-/// No intent of a payment is older than this. Our ids carry their time.
-fn requested_at(payment_id: PaymentId) -> Option<DateTime<Utc>> {
-    let (seconds, _) = payment_id.0.get_timestamp()?.to_unix();
-    let time = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?;
-    Some(time - CLOCK_SKEW)
+/// When Stripe can have made the intent of a payment, by its own clock, in
+/// seconds since the epoch: not before the payment was requested, and soon after
+/// the last charge that was sent. The key of a charge stays the same, so no later
+/// one makes another.
+fn charged_within(filed: &Filed) -> (i64, Option<i64>) {
+    let from = filed.create_time - CLOCK_SKEW;
+    let until = filed
+        .last_charge_time
+        .map(|charged| charged + SETTLED_AFTER + CLOCK_SKEW);
+    (from.timestamp(), until.map(|until| until.timestamp()))
+}
+
+/// The idempotency key of one try of a refund. Stripe keeps its answer to a key
+/// for a day, a refusal as well, so each try after a refusal has its own; it
+/// stays the same as long as nobody knows what became of that try.
+fn refund_key(refund_id: RefundId, retry: u32) -> String {
+    match retry {
+        0 => refund_id.to_string(),
+        retry => format!("{refund_id}:{retry}"),
+    }
 }
 
 #[async_trait]
@@ -270,19 +322,19 @@ impl Provider for Stripe {
     }
 
     async fn charge(&self, payment_id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        let filed = match payments::filed(self.db.writer(), payment_id).await {
-            Ok(filed) => filed,
-            Err(fault) => {
-                tracing::warn!(error = error::chain(&fault), "a payment is not read");
-                return Charged::Unknown;
-            }
+        let Some(filed) = self.filed(payment_id).await else {
+            return Charged::Unknown;
+        };
+        let Some(theirs) = amount::to_stripe(amount) else {
+            tracing::error!(%payment_id, %amount, "stripe cannot take this amount");
+            return Charged::Declined(Decline::AmountUnsupported);
         };
         let key = payment_id.to_string();
-        let minor = amount.minor.to_string();
+        let theirs = theirs.to_string();
         let currency = amount.currency.code().to_ascii_lowercase();
-        let order_id = filed.map(|filed| filed.order_id.to_string());
-        let mut form = vec![
-            ("amount", minor.as_str()),
+        let order_id = filed.order_id.to_string();
+        let form = [
+            ("amount", theirs.as_str()),
             ("currency", &currency),
             ("payment_method", token.expose()),
             ("payment_method_types[]", "card"),
@@ -290,13 +342,11 @@ impl Provider for Stripe {
             ("confirm", "true"),
             ("off_session", "true"),
             (shapes::PAYMENT_ID_FIELD, &key),
+            (shapes::ORDER_ID_FIELD, &order_id),
         ];
-        if let Some(order_id) = &order_id {
-            form.push((shapes::ORDER_ID_FIELD, order_id));
-        }
         match self
             .client
-            .post::<Intent>(&["payment_intents"], &form, Some(&key))
+            .post::<Intent>(&[INTENTS], &form, Some(&key))
             .await
         {
             Ok(intent) if !intent.is_of(payment_id) || !intent.is_over(amount) => {
@@ -305,7 +355,7 @@ impl Provider for Stripe {
             }
             Ok(intent) => {
                 self.keep(payment_id, &intent).await;
-                intent.charged()
+                intent.charged(amount)
             }
             Err(Failure::Refused(refusal)) => {
                 if let Some(intent) = &refusal.intent {
@@ -318,8 +368,11 @@ impl Provider for Stripe {
     }
 
     async fn look_up(&self, payment_id: PaymentId) -> FoundCharge {
-        match self.intent(payment_id).await {
-            Sought::Found(intent) => intent.outcome(),
+        let Some(filed) = self.filed(payment_id).await else {
+            return FoundCharge::Unknown;
+        };
+        match self.intent(payment_id, &filed).await {
+            Sought::Found(intent) => intent.outcome(filed.amount),
             Sought::Absent => FoundCharge::NotFound,
             Sought::Unknown => FoundCharge::Unknown,
         }
@@ -341,23 +394,47 @@ impl Provider for Stripe {
     }
 
     async fn refund(&self, refund_id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        let intent = match self.intent(payment_id).await {
+        let Some(theirs) = amount::to_stripe(amount) else {
+            tracing::error!(%refund_id, %amount, "stripe cannot give this amount back");
+            return Refunded::Refused;
+        };
+        let Some(filed) = self.filed(payment_id).await else {
+            return Refunded::Unknown;
+        };
+        let intent = match self.intent(payment_id, &filed).await {
             Sought::Found(intent) => intent,
             Sought::Absent => return Refunded::Refused,
             Sought::Unknown => return Refunded::Unknown,
         };
-        let key = refund_id.to_string();
-        let minor = amount.minor.to_string();
-        let of = payment_id.to_string();
-        let form = [
+        let retry = match refunds::filed(self.db.writer(), refund_id).await {
+            Ok(refund) => refund.map_or(0, |refund| refund.retries),
+            Err(fault) => {
+                tracing::warn!(error = error::chain(&fault), "a refund is not read");
+                return Refunded::Unknown;
+            }
+        };
+        // An earlier try may have been made after all: it is not made again.
+        match self.seek_refund(refund_id, retry, &intent.id).await {
+            FoundRefund::Refunded => return Refunded::Refunded,
+            FoundRefund::Refused => return Refunded::Refused,
+            FoundRefund::Unknown => return Refunded::Unknown,
+            FoundRefund::NotFound => {}
+        }
+        let (id, theirs) = (refund_id.to_string(), theirs.to_string());
+        let (of, number) = (payment_id.to_string(), retry.to_string());
+        let mut form = vec![
             ("payment_intent", intent.id.as_str()),
-            ("amount", &minor),
-            (shapes::REFUND_ID_FIELD, &key),
+            ("amount", &theirs),
+            (shapes::REFUND_ID_FIELD, &id),
             (shapes::PAYMENT_ID_FIELD, &of),
         ];
+        if retry > 0 {
+            form.push((shapes::REFUND_RETRY_FIELD, &number));
+        }
+        let key = refund_key(refund_id, retry);
         let answer = self
             .client
-            .post::<RefundObject>(&["refunds"], &form, Some(&key));
+            .post::<RefundObject>(&[REFUNDS], &form, Some(&key));
         match answer.await {
             Ok(refund) => refund.refunded(),
             Err(Failure::Refused(_)) => Refunded::Refused,
@@ -366,21 +443,22 @@ impl Provider for Stripe {
     }
 
     async fn look_up_refund(&self, refund_id: RefundId) -> FoundRefund {
-        let payment_id = match refunds::payment_of(self.db.writer(), refund_id).await {
-            Ok(Some(payment_id)) => payment_id,
+        let refund = match refunds::filed(self.db.writer(), refund_id).await {
+            Ok(Some(refund)) => refund,
             Ok(None) => return FoundRefund::NotFound,
             Err(fault) => {
                 tracing::warn!(error = error::chain(&fault), "a refund is not read");
                 return FoundRefund::Unknown;
             }
         };
-        let intent = match self.intent(payment_id).await {
-            Sought::Found(intent) => intent,
-            Sought::Absent => return FoundRefund::NotFound,
-            Sought::Unknown => return FoundRefund::Unknown,
+        let Some(filed) = self.filed(refund.payment_id).await else {
+            return FoundRefund::Unknown;
         };
-        match self.seek_refund(refund_id, &intent.id).await {
-            Sought::Found(refund) => refund.refunded().into(),
+        match self.intent(refund.payment_id, &filed).await {
+            Sought::Found(intent) => {
+                self.seek_refund(refund_id, refund.retries, &intent.id)
+                    .await
+            }
             Sought::Absent => FoundRefund::NotFound,
             Sought::Unknown => FoundRefund::Unknown,
         }
@@ -419,10 +497,6 @@ impl Provider for Stripe {
         })
     }
 }
-
-/// What of Stripe's is listed, one after the other.
-const INTENTS: &str = "payment_intents";
-const REFUNDS: &str = "refunds";
 
 impl Stripe {
     /// A page of a list, and where that list goes on.

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, id::AccountId};
+use svc_kit::{error::StoreError, id::AccountId, money::Money};
 use uuid::Uuid;
 
 pub use claim::{Claimed, claim_due};
@@ -202,10 +202,16 @@ pub async fn note_authorized(
 pub struct Filed {
     /// For which order.
     pub order_id: OrderId,
+    /// How much.
+    pub amount: Money,
     /// Whom it was given to, if it was.
     pub provider: Option<ProviderName>,
     /// The provider's id for it, if it is known.
     pub reference: Option<String>,
+    /// When it was requested.
+    pub create_time: DateTime<Utc>,
+    /// When the provider was last asked to take the money.
+    pub last_charge_time: Option<DateTime<Utc>>,
 }
 
 /// Where a payment lies at its provider.
@@ -214,7 +220,9 @@ pub struct Filed {
 /// When the database does not answer.
 pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<Filed>, StoreError> {
     let row = sqlx::query!(
-        "SELECT order_id, provider, provider_reference FROM payments WHERE id = $1",
+        "SELECT order_id, currency, amount_minor, provider, provider_reference, create_time,
+             last_charge_time
+         FROM payments WHERE id = $1",
         id.0,
     )
     .fetch_optional(db)
@@ -222,11 +230,14 @@ pub async fn filed(db: impl PgExecutor<'_>, id: PaymentId) -> Result<Option<File
     row.map(|row| {
         Ok(Filed {
             order_id: OrderId(row.order_id),
+            amount: money(TABLE, &row.currency, row.amount_minor)?,
             provider: row
                 .provider
                 .map(|provider| read(TABLE, &provider))
                 .transpose()?,
             reference: row.provider_reference,
+            create_time: row.create_time,
+            last_charge_time: row.last_charge_time,
         })
     })
     .transpose()

@@ -201,18 +201,33 @@ pub async fn lock(tx: &mut PgConnection, id: RefundId) -> Result<Option<Refund>,
     .transpose()
 }
 
-/// The payment that a refund is of.
+/// What a provider needs to know of a refund to find it in its own records.
+#[derive(Debug, Clone, Copy)]
+pub struct Filed {
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// How often it was refused and asked for again.
+    pub retries: u32,
+}
+
+/// What a provider finds a refund by.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn payment_of(
-    db: impl PgExecutor<'_>,
-    id: RefundId,
-) -> Result<Option<PaymentId>, StoreError> {
-    let found = sqlx::query_scalar!("SELECT payment_id FROM refunds WHERE id = $1", id.0)
-        .fetch_optional(db)
-        .await?;
-    Ok(found.map(PaymentId))
+pub async fn filed(db: impl PgExecutor<'_>, id: RefundId) -> Result<Option<Filed>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT payment_id, retries FROM refunds WHERE id = $1",
+        id.0
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| {
+        Ok(Filed {
+            payment_id: PaymentId(row.payment_id),
+            retries: count(TABLE, row.retries)?,
+        })
+    })
+    .transpose()
 }
 
 /// A refund.
@@ -388,7 +403,8 @@ pub async fn refuse(
 }
 
 /// Makes a refused refund due again. The provider has said that it was not
-/// done, so it is asked for it, not after it. The row must be held.
+/// done, so it is asked for it, not after it; as it may have kept that answer
+/// under the key of this try, the next one has another. The row must be held.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -398,8 +414,8 @@ pub async fn retry(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE refunds SET status = 'requested', next_call = 'refund', due_time = $2,
-             update_time = $2
+        "UPDATE refunds SET status = 'requested', next_call = 'refund', retries = retries + 1,
+             due_time = $2, update_time = $2
          WHERE id = $1 AND status = 'refused'",
         id.0,
         now,

@@ -48,6 +48,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(LEASE.as_secs() + 60);
 /// How long a test waits for what must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// When the clock stands still, in seconds since the epoch.
+pub(crate) const START: i64 = 1_700_000_000;
+
 #[derive(Clone)]
 pub(crate) struct Harness {
     pub(crate) app: App,
@@ -110,7 +113,7 @@ impl Harness {
         pool: PgPool,
         providers: impl FnOnce(&Db, &Clock) -> Providers,
     ) -> Self {
-        let clock = Clock::manual(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let clock = Clock::manual(DateTime::from_timestamp(START, 0).unwrap());
         let db = testing::migrated(pool.clone(), &MIGRATIONS).await;
         let providers = providers(&db, &clock);
         let app = App::new(db, providers, clock.clone());

@@ -18,5 +18,6 @@ mod retry_refund;
 mod sandbox;
 mod stripe;
 mod stripe_server;
+mod stripe_stub;
 mod webhooks;
 mod workers;

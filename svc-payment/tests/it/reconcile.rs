@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 use crate::harness::{Harness, by_staff, reason};
 
-const DAY: Duration = Duration::from_hours(24);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// Payments of the day that is compared.
 const PAYMENTS: i32 = 10_000;
@@ -52,7 +52,7 @@ fn day() -> NaiveDate {
 
 impl Harness {
     /// Compares the day with the provider, to the end.
-    async fn reconciled(&self) -> u64 {
+    pub(crate) async fn reconciled(&self) -> u64 {
         reconcile(&self.app, Some(day())).await.unwrap();
         self.stepped().await;
         let runs = reconciliations::of_date(&self.pool, day()).await.unwrap();
@@ -65,7 +65,7 @@ impl Harness {
     }
 
     /// What does not agree, and where it stands.
-    async fn found(&self, state: State) -> Vec<(Kind, RecordKind, Uuid)> {
+    pub(crate) async fn found(&self, state: State) -> Vec<(Kind, RecordKind, Uuid)> {
         let filter = Filter {
             state: Some(state),
             ..Filter::default()

@@ -1,23 +1,28 @@
 use std::sync::Arc;
 
 use proto::souk::event::v1::PaymentRequested;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
-use svc_kit::{clock::Clock, job::Progress, money::Money};
+use svc_kit::{job::Progress, money::Money};
 use svc_payment::{
     charge_payment::ask,
     ledger::Account,
     payment::{Call, PaymentId, PaymentToken, Status},
     provider::{
-        Charged, Decline, FoundCharge, FoundRefund, Provider, Providers, Refunded,
+        Charged, Decline, FoundCharge, FoundRefund, Provider, Providers, RecordKind, Refunded,
         stripe::{CaptureMode, Stripe, StripeConfig},
     },
-    refund::RefundId,
+    reconciliation::{Kind, State},
+    refund::{self, RefundId},
+    retry_refund::retry_refund,
+    store::refunds,
 };
 
 use crate::{
-    harness::{Harness, LONG, eur},
+    harness::{Harness, LONG, START, eur},
+    reconcile::DAY,
     stripe_server::StripeServer,
+    stripe_stub::{Mood, StripeStub},
 };
 
 /// Cards of Stripe's for tests.
@@ -207,12 +212,13 @@ async fn a_lost_refund_is_looked_up_and_given_back_once(pool: PgPool) {
     shop.drain().await;
     shop.hear_cancelled(&request).await.unwrap();
 
-    // The intent is read first; the answer to the refund itself gets lost.
+    // The intent and its refunds are read first; the answer to the refund itself
+    // gets lost.
     let claimed = svc_payment::refund_payment::begin(&shop.app)
         .await
         .unwrap()
         .unwrap();
-    line.cut_after(1);
+    line.cut_after(2);
     let answer = svc_payment::refund_payment::ask(&shop.app, &claimed).await;
     assert_eq!(answer, FoundRefund::Unknown);
     assert_eq!(server.list("refunds").await.len(), 1, "it was given back");
@@ -377,6 +383,265 @@ async fn a_currency_without_cents_is_charged_as_it_is(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn an_amount_goes_there_and_back_as_stripe_counts_it(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let shop = shop(pool, &stub.config()).await;
+    for (currency, minor, theirs) in [
+        ("ISK", 5, 5_00),
+        ("UGX", 5, 5_00),
+        ("MGA", 1_00, 1),
+        ("JPY", 500, 500),
+        ("KWD", 5_120, 5_120),
+        ("USD", 42_00, 42_00),
+    ] {
+        let request = PaymentRequested {
+            amount: Some(Money::new(currency.parse().unwrap(), minor).into()),
+            ..shop.request(GOOD)
+        };
+        shop.hear_request(&request).await.unwrap();
+        shop.drain().await;
+        assert_eq!(shop.status(&request).await, Status::Captured, "{currency}");
+        assert_eq!(stub.intents_of(&request)[0]["amount"], theirs, "{currency}");
+
+        shop.hear_cancelled(&request).await.unwrap();
+        shop.drain().await;
+        assert_eq!(shop.status(&request).await, Status::Refunded, "{currency}");
+        let refund = stub.books().refunds.last().unwrap().clone();
+        assert_eq!(refund["amount"], theirs, "{currency}");
+    }
+
+    // And both sides are found to have the same.
+    shop.clock.advance(DAY);
+    assert_eq!(shop.reconciled().await, 12);
+    assert_eq!(shop.found(State::Open).await, []);
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_amount_that_stripe_cannot_take_is_declined_and_never_sent(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let shop = shop(pool, &stub.config()).await;
+    for (currency, minor) in [("KWD", 5_124), ("MGA", 1_20), ("CLF", 1_0000)] {
+        let request = PaymentRequested {
+            amount: Some(Money::new(currency.parse().unwrap(), minor).into()),
+            ..shop.request(GOOD)
+        };
+        shop.hear_request(&request).await.unwrap();
+        shop.drain().await;
+        let payment = shop.payment(&request).await;
+        assert_eq!(payment.status, Status::Failed, "{currency}");
+        let reason = payment.failure_reason.as_deref();
+        assert_eq!(reason, Some("PAYMENT_AMOUNT_UNSUPPORTED"), "{currency}");
+    }
+    assert_eq!(stub.books().intents, [] as [Value; 0]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn another_amount_than_was_asked_for_is_not_taken_for_it(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let shop = shop(pool, &stub.config()).await;
+    let request = shop.requested(GOOD).await;
+    let claimed = shop.claim().await;
+    assert_ne!(ask(&shop.app, &claimed).await, FoundCharge::Unknown);
+    // Its answer was lost, and less of it was received.
+    stub.books().intents[0]["amount_received"] = 20_00.into();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Requested);
+    assert_eq!(shop.books(&request).await, []);
+    assert_eq!(stub.intents_of(&request).len(), 1);
+
+    // What differs is shown by the comparison of the day.
+    shop.clock.advance(DAY);
+    shop.reconciled().await;
+    let id = request.payment_id.parse().unwrap();
+    let open = [(Kind::StateDiffers, RecordKind::Charge, id)];
+    assert_eq!(shop.found(State::Open).await, open);
+
+    stub.books().intents[0]["amount_received"] = 42_00.into();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(shop.books(&request).await, SOLD);
+
+    stub.books().intents[0]["amount_received"] = 20_00.into();
+    shop.reconciled().await;
+    let open = [(Kind::AmountDiffers, RecordKind::Charge, id)];
+    assert_eq!(shop.found(State::Open).await, open);
+}
+
+/// A cancelled order whose refund Stripe has refused, and that refund.
+async fn with_a_refused_refund(
+    pool: PgPool,
+    stub: &StripeStub,
+) -> (Harness, PaymentRequested, RefundId) {
+    let shop = shop(pool, &stub.config()).await;
+    let request = shop.requested(GOOD).await;
+    shop.drain().await;
+    stub.books().mood = Mood::Refusing;
+    shop.hear_cancelled(&request).await.unwrap();
+    shop.settle().await;
+    let refunds = refunds::page(&shop.pool, Some(refund::Status::Refused), None, 10);
+    let refused = refunds.await.unwrap();
+    assert_eq!(refused.len(), 1);
+    (shop, request, refused[0].id)
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_refund_that_was_refused_is_tried_again_under_another_key(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let (shop, request, id) = with_a_refused_refund(pool, &stub).await;
+
+    // Still refused, and then willing: each try is a new one.
+    retry_refund(&shop.app, id).await.unwrap();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    stub.books().mood = Mood::Willing;
+    retry_refund(&shop.app, id).await.unwrap();
+    shop.settle().await;
+
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    assert_eq!(shop.books(&request).await, GIVEN_BACK);
+    let books = stub.books();
+    let keys = [id.to_string(), format!("{id}:1"), format!("{id}:2")];
+    assert_eq!(books.refund_keys, keys);
+    assert_eq!(books.refunds.len(), 1);
+    assert_eq!(books.refunds[0]["metadata"]["refund_id"], id.to_string());
+}
+
+#[sqlx::test(migrations = false)]
+async fn one_try_of_a_refund_keeps_its_key_over_a_crash(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let (shop, request, id) = with_a_refused_refund(pool, &stub).await;
+    stub.books().refund_keys.clear();
+
+    // Nobody knows what became of it, then a crash before that is recorded.
+    stub.books().mood = Mood::Failing;
+    retry_refund(&shop.app, id).await.unwrap();
+    let claimed = svc_payment::refund_payment::begin(&shop.app)
+        .await
+        .unwrap()
+        .unwrap();
+    let answer = svc_payment::refund_payment::ask(&shop.app, &claimed).await;
+    assert_eq!(answer, FoundRefund::Unknown);
+    shop.clock.advance(LONG);
+    stub.books().mood = Mood::Willing;
+    shop.settle().await;
+
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    let books = stub.books();
+    assert_eq!(books.refund_keys, [format!("{id}:1"), format!("{id}:1")]);
+    assert_eq!(books.refunds.len(), 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_retry_takes_a_refund_that_was_made_after_all(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let (shop, request, id) = with_a_refused_refund(pool, &stub).await;
+    let made = json!({
+        "id": "re_late", "created": START, "status": "pending", "amount": 42_00,
+        "payment_intent": stub.intents_of(&request)[0]["id"], "currency": "eur",
+        "metadata": {"refund_id": id.to_string()},
+    });
+    {
+        let mut books = stub.books();
+        books.mood = Mood::Willing;
+        books.refund_keys.clear();
+        books.refunds.push(made);
+    }
+    retry_refund(&shop.app, id).await.unwrap();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured, "on its way");
+
+    stub.books().refunds[0]["status"] = "succeeded".into();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    let books = stub.books();
+    assert_eq!(books.refund_keys, [] as [String; 0]);
+    assert_eq!(books.refunds.len(), 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_refund_that_failed_at_stripe_is_made_by_a_retry(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let shop = shop(pool, &stub.config()).await;
+    let request = shop.requested(GOOD).await;
+    shop.drain().await;
+    shop.hear_cancelled(&request).await.unwrap();
+    let claimed = svc_payment::refund_payment::begin(&shop.app)
+        .await
+        .unwrap()
+        .unwrap();
+    svc_payment::refund_payment::ask(&shop.app, &claimed).await;
+    // Crash before it was recorded, and the bank has sent it back meanwhile.
+    stub.books().refunds[0]["status"] = "failed".into();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+
+    retry_refund(&shop.app, claimed.refund.id).await.unwrap();
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    let books = stub.books();
+    let statuses: Vec<_> = books.refunds.iter().map(|one| &one["status"]).collect();
+    assert_eq!(statuses, ["failed", "succeeded"]);
+}
+
+/// Loses the answer to a charge, after which so many other intents are made, so
+/// many seconds after the start.
+async fn lost_among(
+    pool: PgPool,
+    stub: &StripeStub,
+    others: usize,
+    seconds: i64,
+) -> (Harness, PaymentRequested) {
+    let shop = shop(pool, &stub.config()).await;
+    let request = shop.requested(GOOD).await;
+    let claimed = shop.claim().await;
+    assert_ne!(ask(&shop.app, &claimed).await, FoundCharge::Unknown);
+    sqlx::query("UPDATE payments SET provider_reference = NULL")
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+    stub.make_others(others, seconds);
+    shop.settle().await;
+    (shop, request)
+}
+
+/// One more than is read, page by page.
+const TOO_MANY: usize = 2_001;
+
+#[sqlx::test(migrations = false)]
+async fn a_lost_charge_is_found_however_many_came_later(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let hour = 3_600;
+    let (shop, request) = lost_among(pool, &stub, TOO_MANY, hour).await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(stub.intents_of(&request).len(), 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_lost_charge_is_found_by_search_among_too_many_of_its_time(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    let (shop, request) = lost_among(pool, &stub, TOO_MANY, 1).await;
+    assert_eq!(
+        shop.status(&request).await,
+        Status::Requested,
+        "not guessed"
+    );
+
+    stub.books().searches = true;
+    shop.settle().await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(stub.intents_of(&request).len(), 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_a_search_does_not_find_yet_is_found_in_the_list(pool: PgPool) {
+    let stub = StripeStub::start().await;
+    stub.books().searches = true;
+    let (shop, request) = lost_among(pool, &stub, 1, 1).await;
+    assert_eq!(shop.status(&request).await, Status::Captured);
+    assert_eq!(stub.intents_of(&request).len(), 1);
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_stripe_that_is_away_or_does_not_know_us_has_not_said_no(pool: PgPool) {
     let Some(server) = StripeServer::start().await else {
         return;
@@ -401,7 +666,8 @@ async fn a_stripe_that_is_away_or_does_not_know_us_has_not_said_no(pool: PgPool)
 
 async fn says_nothing(config: &StripeConfig, shop: &Harness) {
     let stripe = stripe(config, &shop.app.db);
-    let payment_id = PaymentId::generate(&Clock::system());
+    let request = shop.requested(GOOD).await;
+    let payment_id: PaymentId = request.payment_id.parse().unwrap();
     let token = PaymentToken::new(GOOD.to_owned());
     let charged = stripe.charge(payment_id, eur(1), &token).await;
     assert_eq!(charged, Charged::Unknown);

@@ -18,6 +18,8 @@ use tokio::{
     process::{Child, Command},
 };
 
+use crate::harness::START;
+
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -52,6 +54,7 @@ impl StripeServer {
         let mut process = Command::new(python()?)
             .arg(SCRIPT)
             .arg("0")
+            .arg(START.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)

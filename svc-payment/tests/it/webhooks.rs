@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use svc_kit::{
     clock::Clock,
     job::{Job as _, Progress},
+    metrics,
 };
 use svc_payment::{
     app::App,
@@ -286,7 +287,7 @@ async fn a_refund_whose_answer_was_lost_is_learned_of(pool: PgPool) {
     shop.drain().await;
     shop.hear_cancelled(&request).await.unwrap();
     let claimed = refund_payment::begin(&shop.app).await.unwrap().unwrap();
-    line.cut_after(1);
+    line.cut_after(2);
     refund_payment::ask(&shop.app, &claimed).await;
     line.cut(false);
 
@@ -359,6 +360,29 @@ async fn money_that_is_held_for_a_payment_that_was_given_up_is_let_go(pool: PgPo
     assert_eq!(only_intent(&server, &request).await["status"], "canceled");
     assert_eq!(ear.state("evt_1").await.as_deref(), Some("processed"));
     assert_eq!(shop.status(&request).await, Status::Cancelled);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_dispute_is_kept_as_one(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let ear = Ear::of(&shop.app).await;
+    let dispute = json!({
+        "id": "dp_1", "object": "dispute", "amount": 42_00, "currency": "eur",
+        "charge": "ch_1", "payment_intent": "pi_1", "reason": "general",
+        "status": "needs_response", "metadata": {},
+    });
+    for (id, kind) in [
+        ("evt_1", "charge.dispute.created"),
+        ("evt_2", "charge.dispute.funds_withdrawn"),
+    ] {
+        assert_eq!(ear.told_well(&event(id, kind, &dispute)).await, 200);
+    }
+    ear.drain().await;
+    for id in ["evt_1", "evt_2"] {
+        assert_eq!(ear.state(id).await.as_deref(), Some("disputed"));
+    }
+    let counted = r#"payment_webhook_events_total{provider="stripe",state="disputed"}"#;
+    assert!(metrics::text().contains(counted));
 }
 
 #[sqlx::test(migrations = false)]

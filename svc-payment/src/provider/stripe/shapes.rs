@@ -3,29 +3,34 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use serde::Deserialize;
 use svc_kit::money::Money;
 
-use super::super::{
-    Charged, Decline, FoundCharge, Receipt, Record, RecordKind, RecordState, Refunded,
+use super::{
+    super::{Charged, Decline, FoundCharge, Receipt, Record, RecordKind, RecordState, Refunded},
+    amount::from_stripe,
 };
 use crate::{payment::PaymentId, refund::RefundId};
 
 /// Where our ids stand in the metadata, and the fields that put them there.
 const PAYMENT_ID: &str = "payment_id";
 const REFUND_ID: &str = "refund_id";
+const REFUND_RETRY: &str = "refund_retry";
 pub(super) const PAYMENT_ID_FIELD: &str = "metadata[payment_id]";
 pub(super) const ORDER_ID_FIELD: &str = "metadata[order_id]";
 pub(super) const REFUND_ID_FIELD: &str = "metadata[refund_id]";
+pub(super) const REFUND_RETRY_FIELD: &str = "metadata[refund_retry]";
+
+/// What finds a payment's intents by Stripe's search.
+pub(super) fn search_for(payment_id: PaymentId) -> String {
+    format!("metadata['{PAYMENT_ID}']:'{payment_id}'")
+}
 
 /// One of a list.
 pub(super) trait Listed: serde::de::DeserializeOwned {
     /// Stripe's id.
     fn id(&self) -> &str;
-
-    /// When it was made, in seconds since the epoch.
-    fn created(&self) -> i64;
 }
 
 /// A part of a list.
@@ -33,23 +38,6 @@ pub(super) trait Listed: serde::de::DeserializeOwned {
 pub(super) struct Page<T> {
     pub(super) data: Vec<T>,
     pub(super) has_more: bool,
-}
-
-impl<T: Listed> Page<T> {
-    /// Whether what follows is older still.
-    pub(super) fn newest_first(&self) -> bool {
-        let created = |one: &T| one.created();
-        match (self.data.first(), self.data.last()) {
-            (Some(first), Some(last)) => created(first) > created(last),
-            _ => false,
-        }
-    }
-
-    /// When its last object was made.
-    pub(super) fn oldest(&self) -> Option<DateTime<Utc>> {
-        let last = self.data.last()?;
-        DateTime::from_timestamp(last.created(), 0)
-    }
 }
 
 /// A charge in Stripe's terms.
@@ -60,6 +48,9 @@ pub(super) struct Intent {
     created: i64,
     status: String,
     amount: i64,
+    /// How much was taken of it.
+    #[serde(default)]
+    amount_received: i64,
     currency: String,
     #[serde(default)]
     metadata: Option<Metadata>,
@@ -77,10 +68,6 @@ impl Listed for Intent {
     fn id(&self) -> &str {
         &self.id
     }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
 }
 
 /// What we have written onto an object of Stripe's.
@@ -97,6 +84,11 @@ impl Metadata {
     pub(super) fn refund_id(&self) -> Option<RefundId> {
         self.0.get(REFUND_ID)?.parse().ok()
     }
+
+    /// Which try of its refund it is; the first says none.
+    fn refund_retry(&self) -> Option<u32> {
+        self.0.get(REFUND_RETRY)?.parse().ok()
+    }
 }
 
 impl Intent {
@@ -105,16 +97,34 @@ impl Intent {
         self.metadata.as_ref().and_then(Metadata::payment_id) == Some(payment_id)
     }
 
-    /// Whether it is over this amount. Stripe counts in minor units, as we do.
+    /// Whether it is over this amount.
     pub(super) fn is_over(&self, amount: Money) -> bool {
-        self.amount == amount.minor && self.currency.eq_ignore_ascii_case(amount.currency.code())
+        from_stripe(&self.currency, self.amount) == Some(amount)
     }
 
-    /// Where it stands.
-    pub(super) fn outcome(&self) -> FoundCharge {
+    /// Where it stands, as an intent over this amount. Another amount that was
+    /// taken or is held is not what was asked for: then nothing is known. What
+    /// Stripe keeps of the money stands with its charge, which is not asked for.
+    pub(super) fn outcome(&self, amount: Money) -> FoundCharge {
         match self.status.as_str() {
-            "succeeded" => self.captured(),
-            "requires_capture" => FoundCharge::Authorized,
+            "succeeded" if self.has_received(amount) => FoundCharge::Captured(Receipt {
+                fee: Money::zero(amount.currency),
+            }),
+            "requires_capture" if self.is_over(amount) => FoundCharge::Authorized,
+            status @ ("succeeded" | "requires_capture") => {
+                let Self {
+                    id,
+                    amount: over,
+                    amount_received: received,
+                    currency,
+                    ..
+                } = self;
+                tracing::error!(
+                    intent = id, status, over, received, currency, %amount,
+                    "stripe has another amount than was asked for"
+                );
+                FoundCharge::Unknown
+            }
             "processing" | "requires_action" | "requires_confirmation" => FoundCharge::Pending,
             "requires_payment_method" => FoundCharge::Declined(self.decline()),
             "canceled" => FoundCharge::Voided,
@@ -125,20 +135,13 @@ impl Intent {
         }
     }
 
-    /// The money was taken. What Stripe keeps of it stands with its charge, which
-    /// is not asked for.
-    fn captured(&self) -> FoundCharge {
-        if let Some(fee) = amount(&self.currency, 0) {
-            FoundCharge::Captured(Receipt { fee })
-        } else {
-            tracing::error!("stripe has a currency that is not known");
-            FoundCharge::Unknown
-        }
+    fn has_received(&self, amount: Money) -> bool {
+        from_stripe(&self.currency, self.amount_received) == Some(amount)
     }
 
     /// Where it stands, as the answer to a charge.
-    pub(super) fn charged(&self) -> Charged {
-        match self.outcome() {
+    pub(super) fn charged(&self, amount: Money) -> Charged {
+        match self.outcome(amount) {
             FoundCharge::Captured(receipt) => Charged::Captured(receipt),
             FoundCharge::Authorized => Charged::Authorized,
             FoundCharge::Pending => Charged::Pending,
@@ -148,8 +151,14 @@ impl Intent {
         }
     }
 
-    /// As it is compared with ours; none of a currency that nobody knows.
+    /// As it is compared with ours, over what was taken if anything was; none of
+    /// an amount that cannot be ours.
     pub(super) fn record(&self) -> Option<Record> {
+        let (state, amount) = match self.status.as_str() {
+            "succeeded" => (RecordState::Succeeded, self.amount_received),
+            "requires_payment_method" | "canceled" => (RecordState::Failed, self.amount),
+            _ => (RecordState::Pending, self.amount),
+        };
         Some(Record {
             kind: RecordKind::Charge,
             id: self
@@ -158,16 +167,8 @@ impl Intent {
                 .and_then(Metadata::payment_id)
                 .map(|id| id.0),
             reference: self.id.clone(),
-            amount: amount(&self.currency, self.amount)?,
-            state: match self.outcome() {
-                FoundCharge::Captured(_) => RecordState::Succeeded,
-                FoundCharge::Declined(_) | FoundCharge::Voided | FoundCharge::NotFound => {
-                    RecordState::Failed
-                }
-                FoundCharge::Authorized | FoundCharge::Pending | FoundCharge::Unknown => {
-                    RecordState::Pending
-                }
-            },
+            amount: from_stripe(&self.currency, amount)?,
+            state,
             time: DateTime::from_timestamp(self.created, 0)?,
         })
     }
@@ -200,16 +201,19 @@ impl Listed for RefundObject {
     fn id(&self) -> &str {
         &self.id
     }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
 }
 
 impl RefundObject {
-    /// Whether it is this one of ours.
-    pub(super) fn is(&self, refund_id: RefundId) -> bool {
-        self.metadata.as_ref().and_then(Metadata::refund_id) == Some(refund_id)
+    /// Whether it says what became of this refund of ours at this try. Money that
+    /// went back or is on its way says it whichever try it was; that an earlier
+    /// try has failed says nothing.
+    pub(super) fn tells_of(&self, refund_id: RefundId, retry: u32) -> bool {
+        let Some(metadata) = &self.metadata else {
+            return false;
+        };
+        metadata.refund_id() == Some(refund_id)
+            && (self.refunded() != Refunded::Refused
+                || metadata.refund_retry().unwrap_or_default() == retry)
     }
 
     /// Where it stands. One that is on its way is not known to arrive.
@@ -221,7 +225,7 @@ impl RefundObject {
         }
     }
 
-    /// As it is compared with ours; none of a currency that nobody knows.
+    /// As it is compared with ours; none of an amount that cannot be ours.
     pub(super) fn record(&self) -> Option<Record> {
         Some(Record {
             kind: RecordKind::Refund,
@@ -231,7 +235,7 @@ impl RefundObject {
                 .and_then(Metadata::refund_id)
                 .map(|id| id.0),
             reference: self.id.clone(),
-            amount: amount(&self.currency, self.amount)?,
+            amount: from_stripe(&self.currency, self.amount)?,
             state: match self.refunded() {
                 Refunded::Refunded => RecordState::Succeeded,
                 Refunded::Refused => RecordState::Failed,
@@ -240,12 +244,6 @@ impl RefundObject {
             time: DateTime::from_timestamp(self.created, 0)?,
         })
     }
-}
-
-/// An amount in Stripe's terms: minor units, and the currency in lower case.
-fn amount(currency: &str, minor: i64) -> Option<Money> {
-    let currency = currency.to_ascii_uppercase().parse().ok()?;
-    Some(Money::new(currency, minor))
 }
 
 /// The body of an answer that is an error.

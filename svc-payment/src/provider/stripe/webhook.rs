@@ -143,6 +143,8 @@ struct Data {
 #[derive(Deserialize)]
 struct Object {
     id: Option<String>,
+    /// Of which intent a dispute is.
+    payment_intent: Option<String>,
     #[serde(default)]
     metadata: Option<Metadata>,
 }
@@ -151,10 +153,19 @@ struct Object {
 pub fn hint(kind: &str, payload: &[u8]) -> Hint {
     let of_payment = kind.starts_with("payment_intent.");
     let of_refund = kind.starts_with("refund.") || kind.starts_with("charge.refund.");
-    if !of_payment && !of_refund {
+    let of_dispute = kind.starts_with("charge.dispute.");
+    if !of_payment && !of_refund && !of_dispute {
         return Hint::Nothing;
     }
-    let Ok(About { data }) = serde_json::from_slice(payload) else {
+    let about = serde_json::from_slice(payload);
+    if of_dispute {
+        // Whatever else can be read of it: money is at stake.
+        let intent = about
+            .ok()
+            .and_then(|About { data }| data.object.payment_intent);
+        return Hint::Dispute(intent.filter(|id| is_name(id)));
+    }
+    let Ok(About { data }) = about else {
         return Hint::Nobody;
     };
     let Some(metadata) = data.object.metadata else {
@@ -278,6 +289,8 @@ mod tests {
         let payment = event(json!({"id": "pi_1", "metadata": {"payment_id": id.to_string()}}));
         let refund = event(json!({"id": "re_1", "metadata": {"refund_id": id.to_string()}}));
         let nobody = event(json!({"id": "pi_1", "metadata": {"payment_id": "no id"}}));
+        let dispute = event(json!({"id": "dp_1", "payment_intent": "pi_1", "metadata": {}}));
+        let disputed = |intent: Option<&str>| Hint::Dispute(intent.map(str::to_owned));
         for (kind, payload, expected) in [
             (
                 "payment_intent.succeeded",
@@ -291,9 +304,13 @@ mod tests {
             ("refund.created", &payment, Hint::Nobody),
             ("customer.created", &payment, Hint::Nothing),
             ("charge.refunded", &payment, Hint::Nothing),
+            ("charge.dispute.created", &dispute, disputed(Some("pi_1"))),
+            ("charge.dispute.closed", &dispute, disputed(Some("pi_1"))),
+            ("charge.dispute.created", &nobody, disputed(None)),
         ] {
             assert_eq!(hint(kind, payload.as_bytes()), expected, "{kind}");
         }
         assert_eq!(hint("payment_intent.succeeded", b"{}"), Hint::Nobody);
+        assert_eq!(hint("charge.dispute.created", b"{}"), disputed(None));
     }
 }

@@ -26,13 +26,17 @@ fn published(name: &str) -> Option<Value> {
 
 fn intent(changes: &Value) -> Intent {
     let mut intent = json!({
-        "id": "pi_1", "created": 1, "status": "succeeded", "amount": 4200, "currency": "eur",
-        "metadata": {}, "last_payment_error": null,
+        "id": "pi_1", "created": 1, "status": "succeeded", "amount": 4200,
+        "amount_received": 4200, "currency": "eur", "metadata": {}, "last_payment_error": null,
     });
     for (name, value) in changes.as_object().unwrap() {
         intent[name] = value.clone();
     }
     serde_json::from_value(intent).unwrap()
+}
+
+fn eur(minor: i64) -> Money {
+    Money::new("EUR".parse().unwrap(), minor)
 }
 
 /// Captured, with a fee that is not known.
@@ -49,21 +53,31 @@ fn a_published_intent_is_understood() {
     };
     let read: Intent = serde_json::from_value(object.clone()).unwrap();
     assert_eq!(read.id, "pi_1PgafyB7WZ01zgkWSjxsAJo3");
-    assert_eq!(read.outcome(), FoundCharge::Declined(Decline::Declined));
-    assert!(read.is_over(Money::new("USD".parse().unwrap(), 1099)));
+    let amount = Money::new("USD".parse().unwrap(), 1099);
+    assert_eq!(
+        read.outcome(amount),
+        FoundCharge::Declined(Decline::Declined)
+    );
+    assert!(read.is_over(amount));
 
     let id = PaymentId(uuid::Uuid::from_u128(7));
     assert!(!read.is_of(id));
     object["status"] = json!("succeeded");
+    let read: Intent = serde_json::from_value(object.clone()).unwrap();
+    assert_eq!(
+        read.outcome(amount),
+        FoundCharge::Unknown,
+        "nothing is received"
+    );
+    object["amount_received"] = json!(1099);
     object["metadata"]["payment_id"] = json!(id.to_string());
     let read: Intent = serde_json::from_value(object.clone()).unwrap();
-    assert_eq!(read.outcome(), captured("USD"));
+    assert_eq!(read.outcome(amount), captured("USD"));
     assert!(read.is_of(id));
 
     let page = json!({"object": "list", "data": [object], "has_more": false, "url": "/v1"});
     let page: Page<Intent> = serde_json::from_value(page).unwrap();
     assert_eq!(page.data[0].id(), "pi_1PgafyB7WZ01zgkWSjxsAJo3");
-    assert!(!page.newest_first());
 }
 
 #[test]
@@ -85,6 +99,33 @@ fn a_published_refund_is_understood() {
 }
 
 #[test]
+fn what_has_failed_tells_of_its_own_try_only() {
+    let id = RefundId(uuid::Uuid::from_u128(7));
+    let refund = |status: &str, retry: Option<&str>| -> RefundObject {
+        let mut refund = json!({
+            "id": "re_1", "status": status, "metadata": {"refund_id": id.to_string()},
+        });
+        if let Some(retry) = retry {
+            refund["metadata"]["refund_retry"] = retry.into();
+        }
+        serde_json::from_value(refund).unwrap()
+    };
+    for (status, retry, tells_of) in [
+        ("failed", None, [true, false]),
+        ("failed", Some("0"), [true, false]),
+        ("canceled", Some("1"), [false, true]),
+        ("succeeded", None, [true, true]),
+        ("succeeded", Some("1"), [true, true]),
+        ("pending", Some("0"), [true, true]),
+    ] {
+        let told = [0, 1].map(|asked| refund(status, retry).tells_of(id, asked));
+        assert_eq!(told, tells_of, "{status} {retry:?}");
+    }
+    let other = RefundId(uuid::Uuid::from_u128(8));
+    assert!(!refund("succeeded", None).tells_of(other, 0));
+}
+
+#[test]
 fn an_intent_that_is_not_decided_is_no_success() {
     for (status, expected) in [
         ("succeeded", captured("EUR")),
@@ -96,7 +137,7 @@ fn an_intent_that_is_not_decided_is_no_success() {
         ("something_new", FoundCharge::Unknown),
     ] {
         let read = intent(&json!({"status": status}));
-        assert_eq!(read.outcome(), expected, "{status}");
+        assert_eq!(read.outcome(eur(42_00)), expected, "{status}");
     }
 }
 
@@ -120,7 +161,8 @@ fn a_card_that_says_no_says_why() {
         let read = intent(&json!({
             "status": "requires_payment_method", "last_payment_error": error,
         }));
-        assert_eq!(read.outcome(), FoundCharge::Declined(expected), "{error}");
+        let outcome = read.outcome(eur(42_00));
+        assert_eq!(outcome, FoundCharge::Declined(expected), "{error}");
 
         let mut refused = json!({"type": "card_error", "payment_intent": {
             "id": "pi_1", "status": "requires_payment_method", "amount": 1, "currency": "eur",
@@ -152,18 +194,37 @@ fn the_same_number_in_another_currency_is_another_amount() {
 }
 
 #[test]
-fn only_a_list_that_gets_older_may_be_left_early() {
-    let page = |times: &[i64]| Page {
-        data: times
-            .iter()
-            .map(|time| intent(&json!({"created": time})))
-            .collect(),
-        has_more: true,
-    };
-    assert!(page(&[3, 2, 1]).newest_first());
-    for times in [&[1, 2, 3][..], &[1, 1], &[1], &[]] {
-        assert!(!page(times).newest_first(), "{times:?}");
+fn another_amount_than_was_asked_for_is_no_success() {
+    for changes in [
+        json!({"amount_received": 2000}),
+        json!({"amount_received": 0}),
+        json!({"amount_received": 4201}),
+        json!({"currency": "usd"}),
+        json!({"status": "requires_capture", "amount": 4201}),
+        json!({"status": "requires_capture", "currency": "usd"}),
+    ] {
+        let read = intent(&changes);
+        assert_eq!(read.outcome(eur(42_00)), FoundCharge::Unknown, "{changes}");
     }
-    let oldest = page(&[3, 2, 1]).oldest().map(|time| time.timestamp());
-    assert_eq!(oldest, Some(1));
+    // More was asked for at first, and as much was taken as it should.
+    let lowered = intent(&json!({"amount": 5000}));
+    assert_eq!(lowered.outcome(eur(42_00)), captured("EUR"));
+}
+
+#[test]
+fn a_record_is_over_what_was_taken() {
+    for (changes, expected) in [
+        (json!({"amount_received": 2000}), eur(20_00)),
+        (
+            json!({"status": "requires_capture", "amount_received": 0}),
+            eur(42_00),
+        ),
+        (
+            json!({"status": "canceled", "amount_received": 0}),
+            eur(42_00),
+        ),
+    ] {
+        let record = intent(&changes).record().unwrap();
+        assert_eq!(record.amount, expected, "{changes}");
+    }
 }
