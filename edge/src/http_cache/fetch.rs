@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, Version,
+    HeaderName, Method, Version,
     header::{
         CONTENT_LENGTH, COOKIE, EXPECT, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
         IF_UNMODIFIED_SINCE, RANGE,
@@ -175,13 +175,14 @@ impl Arrival {
     }
 }
 
-/// Turns a caller's request into one for the whole page, over HTTP/1.1.
+/// Turns a caller's GET or HEAD into one for the whole page, over HTTP/1.1.
 ///
 /// # Errors
 /// Never in practice: all values are valid headers.
 pub fn whole(request: &RequestHeader) -> Result<RequestHeader> {
     let mut whole = request.clone();
     whole.set_version(Version::HTTP_11);
+    whole.set_method(Method::GET);
     if let Some(host) = url::host(request) {
         whole.insert_header(HOST, host)?;
     }
