@@ -171,6 +171,19 @@ async fn what_is_not_passed_on_tells_no_answers_apart() {
 }
 
 #[tokio::test]
+async fn what_is_no_list_is_not_read_as_one() {
+    let site = Site::start().await;
+    let page = |body| Page::cached(body, "max-age=60").with("vary", "Cookie");
+    site.origin.put("/a", page("nobody's"));
+    site.read("/a", &[("cookie", ",lang=de")]).await;
+    site.origin.put("/a", page("de"));
+    for _ in 0..2 {
+        assert_eq!(site.read("/a", &[("cookie", "lang=de")]).await.0, "de");
+    }
+    assert_eq!(site.gets("/a"), 2);
+}
+
+#[tokio::test]
 async fn an_answer_is_for_the_requests_that_it_says() {
     let site = Site::start().await;
     let page = |body| Page::cached(body, "max-age=60").with("vary", "Accept-Language");
