@@ -212,6 +212,7 @@ impl Through {
                         serve::arriving(session, context, &head, &mut tape, ours, now_ms).await?;
                     match (served, alone) {
                         (Served::Until(_), Some(rest)) => {
+                            drop(tape);
                             let Ok(arrival) = rest.await else {
                                 return serve::torn();
                             };
