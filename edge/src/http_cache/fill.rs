@@ -31,8 +31,9 @@ const ARRIVING_PART: usize = 4;
 /// Room for a body whose length is not told, to begin with.
 const FIRST_ROOM_BYTES: usize = 64 * 1024;
 
-/// A fetch: of a URL, for one kind of request.
-pub type Question = (Url, Variant);
+/// A fetch: of a URL, with or without an authorization, for one kind of
+/// request. Who has none must not wait for what is for those who have one.
+pub type Question = (Url, bool, Variant);
 
 /// What a fetch brought.
 #[derive(Debug, Clone)]
@@ -164,7 +165,7 @@ impl Filler {
                 }
             }
             Ok(Ok(Recorded::TooLong(_))) => self.pages.not_shared(&asked, status),
-            Ok(Err(_)) | Err(_) => {}
+            Ok(Ok(Recorded::NoRoom(_)) | Err(_)) | Err(_) => {}
         }
         // Before anybody can know how it ended: whoever asks after that must
         // find what is kept, and nothing to join.
@@ -176,7 +177,7 @@ impl Filler {
                     arrival.finish().await;
                 }
             }
-            Ok(Ok(Recorded::TooLong(arrival))) => {
+            Ok(Ok(Recorded::TooLong(arrival) | Recorded::NoRoom(arrival))) => {
                 drop(alone.send(arrival));
                 recorder.too_long();
             }
@@ -195,6 +196,8 @@ enum Recorded {
     /// The last part is not recorded yet, when the length was told.
     Whole(Option<Bytes>, Arrival),
     TooLong(Arrival),
+    /// It might have been kept at another time.
+    NoRoom(Arrival),
 }
 
 async fn record(
@@ -210,8 +213,11 @@ async fn record(
             return Ok(Recorded::Whole(Some(chunk), arrival));
         }
         recorder.push(chunk);
-        if bytes > max_bytes || !recorder.grow(bytes) {
+        if bytes > max_bytes {
             return Ok(Recorded::TooLong(arrival));
+        }
+        if !recorder.grow(bytes) {
+            return Ok(Recorded::NoRoom(arrival));
         }
     }
     Ok(Recorded::Whole(None, arrival))

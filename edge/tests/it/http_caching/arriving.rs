@@ -161,6 +161,39 @@ async fn those_who_wait_for_what_is_too_large_get_their_own() {
 }
 
 #[tokio::test]
+async fn those_who_waited_for_what_is_for_another_have_theirs_kept() {
+    let site = Arc::new(Site::start().await);
+    // Somebody asks badly.
+    site.origin.put("/a", Page::new("").status(400).gated());
+    let first = tokio::spawn(get("/a", &[], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    let second = tokio::spawn({
+        let site = Arc::clone(&site);
+        async move { site.read("/a", &[]).await }
+    });
+    until("both are there", async || site.in_flight().await >= 2).await;
+    site.origin.gate.add_permits(1);
+    assert_eq!(first.await.unwrap(), "");
+    assert_eq!(second.await.unwrap(), ("x".to_owned(), STORED.to_owned()));
+    assert!(site.read("/a", &[]).await.1.starts_with("souk; hit"));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_who_is_authorized() {
+    let site = Arc::new(Site::start().await);
+    site.origin
+        .put("/a", Page::cached("", "max-age=60").gated());
+    let first = tokio::spawn(get("/a", &[("authorization", "Basic x")], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    assert_eq!(site.read("/a", &[]).await.1, STORED);
+    site.origin.gate.add_permits(1);
+    assert_eq!(first.await.unwrap(), "");
+    assert!(site.read("/a", &[]).await.1.starts_with("souk; hit"));
+}
+
+#[tokio::test]
 async fn those_who_want_another_variant_get_their_own() {
     let site = Arc::new(Site::start().await);
     let page =
