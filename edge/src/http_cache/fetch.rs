@@ -20,7 +20,7 @@ use pingora::{
 };
 
 use super::{entry, url};
-use crate::{metrics, refusal::Refusal, site::Site};
+use crate::{headers, metrics, refusal::Refusal, site::Site};
 
 /// Connections without requests that are kept.
 const POOL_SIZE: usize = 64;
@@ -189,6 +189,7 @@ pub fn whole(request: &RequestHeader) -> Result<RequestHeader> {
     for name in entry::hop_by_hop().iter().chain(&OF_THE_CALLER) {
         whole.remove_header(name);
     }
+    headers::remove(&mut whole, headers::is_method_override);
     // HTTP/2 lets each cookie be a field; HTTP/1.1 wants one.
     let mut cookies = Vec::new();
     for cookie in request.headers.get_all(COOKIE) {
