@@ -56,6 +56,9 @@ const METHOD_OVERRIDES: [&str; 3] = [
     "x-http-method",
     "x-method-override",
 ];
+/// What we say to an origin in the caller's place, and what is another for
+/// each caller.
+const WRITTEN: [&str; 3] = [TRACEPARENT, TRACESTATE, X_FORWARDED_FOR];
 
 /// What a message is read by.
 const FRAME: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
@@ -193,6 +196,11 @@ pub fn is_kept_from_origins(name: &HeaderName) -> bool {
 /// Whether a framework may take this for the method.
 pub fn is_method_override(name: &HeaderName) -> bool {
     reads_as(name, |name| METHOD_OVERRIDES.contains(&name))
+}
+
+/// Whether an origin hears this from us, and not what the caller said.
+pub fn is_written(name: &HeaderName) -> bool {
+    WRITTEN.contains(&name.as_str())
 }
 
 /// Whether a name is one of these, or is to a server that makes variables of

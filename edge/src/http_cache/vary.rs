@@ -8,6 +8,8 @@ use http::{
     header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, COOKIE, VARY},
 };
 
+use crate::headers;
+
 /// Headers that an answer may vary with. One that varies with more is not kept.
 const MAX_FIELDS: usize = 16;
 /// Headers that are lists by their own definition (RFC 9110, section 12.5):
@@ -37,7 +39,8 @@ impl fmt::Debug for Vary {
 
 impl Vary {
     /// Reads an answer's `Vary` and what it names from the request; `None`
-    /// when no other request can be like this one.
+    /// when no other request can be like this one. What we say in the caller's
+    /// place is another for each; what callers cannot say tells nobody apart.
     pub fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Self> {
         let mut fields: Vec<Field> = Vec::new();
         for line in answer.get_all(VARY) {
@@ -46,8 +49,11 @@ impl Vary {
                     continue;
                 }
                 let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-                if name == "*" || fields.len() >= MAX_FIELDS {
+                if name == "*" || headers::is_written(&name) || fields.len() >= MAX_FIELDS {
                     return None;
+                }
+                if headers::is_kept_from_origins(&name) {
+                    continue; // the scheme, which the URL tells too, or nothing
                 }
                 if !fields.iter().any(|field| field.name == name) {
                     let value = normalized(request, &name);
@@ -237,12 +243,26 @@ mod tests {
     #[test]
     fn what_varies_with_everything_or_with_nonsense_is_like_nothing() {
         let none = HeaderMap::new();
-        for vary in ["*", "accept, *", "a b"] {
+        for vary in [
+            "*",
+            "accept, *",
+            "a b",
+            "accept, X-Forwarded-For",
+            "traceparent",
+        ] {
             assert!(
                 Vary::of(&headers(&[("vary", vary)]), &none).is_none(),
                 "{vary}"
             );
         }
+    }
+
+    #[test]
+    fn what_the_origin_does_not_hear_tells_no_requests_apart() {
+        let vary = headers(&[("vary", "x-forwarded-proto, x-forwarded-host")]);
+        let vary = Vary::of(&vary, &HeaderMap::new()).unwrap();
+        let other = headers(&[("x-forwarded-proto", "gopher")]);
+        assert!(vary.matches(&other));
     }
 
     #[test]

@@ -51,6 +51,16 @@ async fn what_may_not_be_kept_is_not() {
             Page::cached("x", "max-age=60").with("vary", "*"),
             &[],
         ),
+        (
+            "/forwarded",
+            Page::cached("x", "max-age=60").with("vary", "X-Forwarded-For"),
+            &[("x-forwarded-for", "6.6.6.6")],
+        ),
+        (
+            "/trace",
+            Page::cached("x", "max-age=60").with("vary", "accept, traceparent"),
+            &[],
+        ),
         ("/status", page().status(302).with("location", "/"), &[]),
         ("/error", page().status(500), &[]),
         ("/expired", page().with("expires", "0"), &[]),
