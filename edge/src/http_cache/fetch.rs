@@ -19,7 +19,7 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 
-use super::{entry, url};
+use super::{entry, url::Url};
 use crate::{headers, metrics, refusal::Refusal, site::Site};
 
 /// Connections without requests that are kept.
@@ -175,17 +175,16 @@ impl Arrival {
     }
 }
 
-/// Turns a caller's GET or HEAD into one for the whole page, over HTTP/1.1.
+/// Turns a caller's GET or HEAD of a URL into one for the whole page, over
+/// HTTP/1.1. It names the host that the page is kept under.
 ///
 /// # Errors
 /// Never in practice: all values are valid headers.
-pub fn whole(request: &RequestHeader) -> Result<RequestHeader> {
+pub fn whole(request: &RequestHeader, url: &Url) -> Result<RequestHeader> {
     let mut whole = request.clone();
     whole.set_version(Version::HTTP_11);
     whole.set_method(Method::GET);
-    if let Some(host) = url::host(request) {
-        whole.insert_header(HOST, host)?;
-    }
+    whole.insert_header(HOST, url.host())?;
     for name in entry::hop_by_hop().iter().chain(&OF_THE_CALLER) {
         whole.remove_header(name);
     }

@@ -331,7 +331,7 @@ impl Through {
             epoch: landing.epoch(),
             asked_ms: self.pages.cache().now_ms(),
         };
-        let mut request = fetch::whole(caller)?;
+        let mut request = fetch::whole(caller, url)?;
         headers::to_service(&mut request, context, crate::proxy::peer(session))?;
         let (alone, handed) = oneshot::channel();
         let flight = Flight {

@@ -65,6 +65,17 @@ async fn what_passes_the_cache_says_as_little_of_other_targets() {
 }
 
 #[tokio::test]
+async fn the_origin_hears_of_the_host_that_a_page_is_kept_under() {
+    let site = Site::start().await;
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    let spelled = [("host", "Shop.Example:80")];
+    assert_eq!(site.read("/a", &spelled).await.1, STORED);
+    assert_eq!(site.origin.saw("host").unwrap(), "shop.example");
+    let (_, status) = site.read("/a", &[("host", "shop.example")]).await;
+    assert!(status.starts_with("souk; hit"), "{status}");
+}
+
+#[tokio::test]
 async fn pages_are_served_over_http_2() {
     let site = Site::start().await;
     site.origin.put("/a", Page::cached("one", "max-age=60"));
