@@ -20,7 +20,11 @@ use pingora::{
 };
 
 use super::{entry, url::Url};
-use crate::{headers, metrics, refusal::Refusal, site::Site};
+use crate::{
+    headers, metrics,
+    refusal::Refusal,
+    site::{Place, Site},
+};
 
 /// Connections without requests that are kept.
 const POOL_SIZE: usize = 64;
@@ -59,6 +63,8 @@ pub struct Arrival {
     session: HttpSession,
     connector: Arc<Connector>,
     peer: HttpPeer,
+    /// Held until the end.
+    _place: Place,
 }
 
 impl std::fmt::Debug for Arrival {
@@ -82,7 +88,8 @@ impl Fetch {
     /// part of the answer may take so long.
     ///
     /// # Errors
-    /// When no answer comes in time.
+    /// When the origin has as many requests as it may have, or no answer comes
+    /// in time.
     pub async fn send(
         &self,
         site: &Site,
@@ -103,6 +110,7 @@ impl Fetch {
         timeout: Duration,
     ) -> Result<Arrival, Refusal> {
         let peer = site.peer(timeout)?;
+        let place = site.place()?;
         for _ in 0..ATTEMPTS {
             let (mut session, reused) = self.0.get_http_session(&peer).await.map_err(|error| {
                 tracing::warn!(prefix = site.prefix(), %error, "origin not reached");
@@ -118,6 +126,7 @@ impl Fetch {
                         session,
                         connector: Arc::clone(&self.0),
                         peer,
+                        _place: place,
                     });
                 }
                 Ok(Err(error)) if reused => {

@@ -124,6 +124,7 @@ impl Filler {
                     return Ok(());
                 }
                 Freshened::NotMeant => {
+                    drop(sent); // its place is the next one's
                     sent = self.fetch.send(&site, &request, self.timeout).await;
                 }
             }

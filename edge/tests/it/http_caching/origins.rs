@@ -1,15 +1,18 @@
 //! What an origin is asked, over which protocol, and which one it is.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use clap::Parser as _;
 use edge::Config;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use svc_kit::clock::Clock;
+use tokio::task::JoinSet;
 
 use super::{STORED, Site};
 use crate::support::{
-    Harness,
+    Harness, until,
     web_origin::{Page, WebOrigin},
 };
 
@@ -118,6 +121,47 @@ async fn the_longest_prefix_leads() {
         edge.http("GET", "/.well-known/jwks.json").await.json()["keys"][0]["kty"],
         "OKP"
     );
+}
+
+#[tokio::test]
+async fn an_origin_has_no_more_requests_at_once_than_it_may() {
+    let site = Arc::new(Site::with(&["--max-requests-per-origin", "2"]).await);
+    let control = "max-age=10, stale-if-error=100";
+    site.origin.put("/kept", Page::cached("kept", control));
+    site.get("/kept").await;
+    site.wait(20);
+    for method in ["GET", "POST"] {
+        let mut callers = JoinSet::new();
+        for path in ["/a", "/b"] {
+            site.origin
+                .put(path, Page::cached("ab", "max-age=60").gated());
+            let site = Arc::clone(&site);
+            callers.spawn(async move { site.ask(method, path, &[]).await.body });
+        }
+        until("the origin has both", async || {
+            let calls = |path| site.origin.calls(method, path);
+            calls("/a") == 1 && calls("/b") == 1
+        })
+        .await;
+        for other in ["GET", "POST"] {
+            let refused = site.ask(other, "/c", &[]).await;
+            assert_eq!(refused.status, 503, "{method}, {other}: {refused:?}");
+            assert_eq!(refused.json()["reason"], "SERVICE_OVERLOADED");
+            assert_eq!(refused.header("retry-after"), "1");
+        }
+        let (body, status) = site.read("/kept", &[]).await;
+        assert_eq!(body, "kept");
+        assert!(status.ends_with("detail=stale-if-error"), "{status}");
+        let service = site.ask("GET", "/.well-known/jwks.json", &[]).await;
+        assert_eq!(service.status, 200);
+
+        site.origin.gate.add_permits(2);
+        assert_eq!(callers.join_all().await, ["ab", "ab"]);
+        until("there is a place", async || {
+            site.get("/c").await.status == 404
+        })
+        .await;
+    }
 }
 
 #[test]
