@@ -19,6 +19,9 @@ const GRPC_MESSAGE: &str = "grpc-message";
 const GRPC_DETAILS: &str = "grpc-status-details-bin";
 /// Headers of an answer, to begin with.
 const SIZE_HINT: Option<usize> = Some(12);
+/// Bodies go out in parts of this size: a caller may take as long for each as
+/// for one write.
+const SLICE_BYTES: usize = 64 * 1024;
 
 /// Refuses a request.
 ///
@@ -120,7 +123,7 @@ pub async fn serve(session: &mut Session, context: &mut Context, entry: &Entry) 
         session
             .write_response_header(Box::new(answer), false)
             .await?;
-        session.write_response_body(Some(body), false).await?;
+        write_body(session, body, false).await?;
         let mut trailers = HeaderMap::new();
         trailers.insert(GRPC_STATUS, HeaderValue::from(0));
         session.write_response_trailers(trailers).await?;
@@ -231,7 +234,23 @@ async fn write(
     headers::dress(&mut answer, context)?;
     let end = body.is_none();
     session.write_response_header(Box::new(answer), end).await?;
-    session.write_response_body(body, true).await
+    match body {
+        Some(body) => write_body(session, body, true).await,
+        None => session.write_response_body(None, true).await,
+    }
+}
+
+/// Writes a body, or with `end` the rest of it, in parts that a caller can read
+/// in time.
+///
+/// # Errors
+/// When the caller is gone, or does not read.
+pub async fn write_body(session: &mut Session, mut body: Bytes, end: bool) -> Result<()> {
+    while body.len() > SLICE_BYTES {
+        let slice = body.split_to(SLICE_BYTES);
+        session.write_response_body(Some(slice), false).await?;
+    }
+    session.write_response_body(Some(body), end).await
 }
 
 fn status_headers(status: &Status) -> Result<HeaderMap> {

@@ -77,10 +77,11 @@ impl App {
     ///
     /// # Errors
     /// As [`App::build`].
-    pub async fn build_at(config: Config, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn build_at(mut config: Config, clock: Clock) -> anyhow::Result<Self> {
         let upstreams = Upstreams::new(&config.upstreams)?;
         upstreams.look_up().await;
-        for site in &config.origins {
+        for site in &mut config.origins {
+            *site = site.with_places(config.max_requests_per_origin);
             site.look_up().await;
         }
         let nats = Nats::connect(&config.nats).await?;

@@ -104,6 +104,14 @@ pub struct Config {
     /// that lead to them: "/media=http://127.0.0.1:8080", with commas between.
     #[arg(long = "origin", env = "SOUK_EDGE_ORIGINS", value_delimiter = ',')]
     pub origins: Vec<Site>,
+    /// The most requests to one origin at once; more are refused, so that an
+    /// origin that hangs takes nothing from the others.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_MAX_REQUESTS_PER_ORIGIN",
+        default_value_t = 2000
+    )]
+    pub max_requests_per_origin: usize,
     /// How often callers may call.
     #[command(flatten)]
     pub limits: LimitConfig,

@@ -14,7 +14,7 @@ use svc_kit::auth::Claims;
 
 use crate::{
     deadline::Deadline, frame::StatusReader, http_cache::pages::Why, limit::standing::Standing,
-    metrics::Live, protocol::Protocol, refusal::Refusal, route::Route, trace::Trace,
+    metrics::Live, protocol::Protocol, refusal::Refusal, route::Route, site, trace::Trace,
     upstream::Call,
 };
 
@@ -155,6 +155,8 @@ pub struct Context {
     pub upstream: Option<Arc<str>>,
     /// Its dealings with the service.
     pub call: Option<Call>,
+    /// Its place among the requests to an origin.
+    pub place: Option<site::Place>,
     /// The service's answer is dropped, and another one asked for.
     pub repeating: bool,
     /// Bytes of its body so far.
@@ -207,6 +209,7 @@ impl Context {
             grpc_status: None,
             upstream: None,
             call: None,
+            place: None,
             repeating: false,
             body_bytes: 0,
             status_reader: StatusReader::default(),

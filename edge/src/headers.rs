@@ -43,16 +43,22 @@ const HSTS: &str = "max-age=63072000; includeSubDomains";
 const OWN_PREFIX: &str = "souk-";
 /// In it frameworks name themselves.
 const X_POWERED_BY: &str = "x-powered-by";
-/// Headers in which proxies speak of callers.
-const FORWARDING: [&str; 7] = [
-    X_FORWARDED_FOR,
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-real-ip",
-    "forwarded",
-    "via",
+/// Headers in which proxies speak of callers...
+const FORWARDING_PREFIX: &str = "x-forwarded-";
+/// ...and those that have other names.
+const FORWARDING: [&str; 3] = ["x-real-ip", "forwarded", "via"];
+/// Headers in which proxies of some kinds say what was asked for: frameworks
+/// believe them more than the request, and the cache keeps by the request.
+const RETARGETING: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-original-host"];
+/// Headers that frameworks take for the method.
+const METHOD_OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
 ];
+/// What we say to an origin in the caller's place, and what is another for
+/// each caller.
+const WRITTEN: [&str; 3] = [TRACEPARENT, TRACESTATE, X_FORWARDED_FOR];
 
 /// What a message is read by.
 const FRAME: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
@@ -97,7 +103,15 @@ fn is_visible(target: &[u8]) -> bool {
 /// # Errors
 /// Never in practice: all values are valid headers.
 pub fn to_service(request: &mut RequestHeader, context: &Context, peer: IpAddr) -> Result<()> {
-    strip(request);
+    let is_origin = context
+        .route
+        .as_ref()
+        .is_some_and(|route| route.site().is_some());
+    if is_origin {
+        remove(request, is_kept_from_origins);
+    } else {
+        remove(request, is_kept_from_services);
+    }
     let needs_token = context.route.as_ref().is_some_and(|route| {
         // An origin may know callers by itself; a PUBLIC method must not.
         route.site().is_some() || matches!(route.access(), Access::Customer | Access::Staff)
@@ -155,15 +169,48 @@ pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Takes out what a caller may not say.
-fn strip(request: &mut RequestHeader) {
-    let is_own = |name: &&HeaderName| name.as_str().starts_with(OWN_PREFIX);
-    let own: Vec<HeaderName> = request.headers.keys().filter(is_own).cloned().collect();
-    for name in &own {
+/// Takes out headers by their names.
+pub fn remove(request: &mut RequestHeader, is_out: impl Fn(&HeaderName) -> bool) {
+    let names = request.headers.keys();
+    let out: Vec<HeaderName> = names.filter(|name| is_out(name)).cloned().collect();
+    for name in &out {
         request.remove_header(name);
     }
-    for name in FORWARDING.into_iter().chain(HOP_BY_HOP) {
-        request.remove_header(name);
+}
+
+/// Whether a caller may not say this to anybody behind us.
+fn is_kept_from_services(name: &HeaderName) -> bool {
+    reads_as(name, |name| {
+        name.starts_with(OWN_PREFIX)
+            || name.starts_with(FORWARDING_PREFIX)
+            || FORWARDING.contains(&name)
+            || HOP_BY_HOP.contains(&name)
+    })
+}
+
+/// Whether a caller may not say this to an origin.
+pub fn is_kept_from_origins(name: &HeaderName) -> bool {
+    is_kept_from_services(name) || reads_as(name, |name| RETARGETING.contains(&name))
+}
+
+/// Whether a framework may take this for the method.
+pub fn is_method_override(name: &HeaderName) -> bool {
+    reads_as(name, |name| METHOD_OVERRIDES.contains(&name))
+}
+
+/// Whether an origin hears this from us, and not what the caller said.
+pub fn is_written(name: &HeaderName) -> bool {
+    WRITTEN.contains(&name.as_str())
+}
+
+/// Whether a name is one of these, or is to a server that makes variables of
+/// headers: there `_` and `-` are the same (RFC 3875, section 4.1.18).
+fn reads_as(name: &HeaderName, is_one: impl Fn(&str) -> bool) -> bool {
+    let name = name.as_str();
+    if name.contains('_') {
+        is_one(&name.replace('_', "-"))
+    } else {
+        is_one(name)
     }
 }
 
@@ -211,9 +258,15 @@ mod tests {
         for name in [
             "souk-internal",
             "Souk-Anything",
+            "Souk_Internal",
             "x-forwarded-for",
+            "x-forwarded-prefix",
+            "X_Forwarded_For",
+            "x-forwarded_host",
             "forwarded",
+            "via",
             "x-real-ip",
+            "x_real_ip",
             "upgrade",
             "http2-settings",
         ] {

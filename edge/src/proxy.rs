@@ -172,6 +172,9 @@ impl Edge {
             Target::Service(service) => service,
             Target::Origin(site) => {
                 let peer = site.peer(silence)?;
+                if context.place.is_none() {
+                    context.place = Some(site.place()?);
+                }
                 context.upstream = Some(format!("{}@{}", site.prefix(), peer._address).into());
                 return Ok(peer);
             }

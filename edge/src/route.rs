@@ -307,15 +307,20 @@ fn is_plain(path: &str) -> bool {
         && !path.contains(['%', '\\'])
 }
 
-/// Whether a path has no step back, also when its escapes are read.
+/// Whether a path has no step back, also when its escapes are read and the
+/// parameters of its parts are left out (RFC 3986, section 3.3).
 fn stays_inside(path: &str) -> bool {
     let read = path
         .to_ascii_lowercase()
         .replace("%2e", ".")
         .replace("%2f", "/")
         .replace("%5c", "/")
+        .replace("%3b", ";")
         .replace('\\', "/");
-    !read.split('/').any(|part| part == "." || part == "..")
+    !read.split('/').any(|part| {
+        let name = part.split(';').next();
+        matches!(name, Some("." | ".."))
+    })
 }
 
 #[cfg(test)]
@@ -358,6 +363,7 @@ mod tests {
         for (path, target) in [
             ("/media", "/media"),
             ("/media/x%20y", "/media"),
+            ("/media/a..;b=c/x;d", "/media"),
             ("/mediax", "/"),
             ("/media/big/x", "/media/big/"),
             ("/media/big", "/media"),
@@ -372,6 +378,11 @@ mod tests {
             "/media/%2e%2E/x",
             "/media/..%2fx",
             "/media/..\\x",
+            "/media/..;/x",
+            "/media/..;a=b/x",
+            "/media/%2E%2e%3Ba/x",
+            "/media/x/.;/y",
+            "/media/..;",
             "/souk.payment.v1.PaymentService/LookUpPayment",
         ] {
             assert_eq!(leads(path), None, "{path}");

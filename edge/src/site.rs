@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use http::Uri;
 use pingora::upstreams::peer::HttpPeer;
 use svc_kit::Shutdown;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::refusal::Refusal;
 
@@ -30,6 +31,14 @@ struct Inner {
     port: u16,
     /// The last address that was found.
     address: ArcSwapOption<SocketAddr>,
+    places: Arc<Semaphore>,
+}
+
+/// A place among the requests that an origin has at once; given back when
+/// dropped.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
 }
 
 impl FromStr for Site {
@@ -66,6 +75,7 @@ impl FromStr for Site {
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
             address: ArcSwapOption::empty(),
+            places: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
         })))
     }
 }
@@ -82,6 +92,30 @@ impl Site {
     /// What paths begin with that go there.
     pub fn prefix(&self) -> &str {
         &self.0.prefix
+    }
+
+    /// The same origin, for so many requests at once.
+    #[must_use]
+    pub fn with_places(&self, places: usize) -> Self {
+        let places = places.min(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Inner {
+            prefix: self.0.prefix.clone(),
+            host: self.0.host.clone(),
+            port: self.0.port,
+            address: ArcSwapOption::empty(),
+            places: Arc::new(Semaphore::new(places)),
+        }))
+    }
+
+    /// A place for one request.
+    ///
+    /// # Errors
+    /// `ServiceOverloaded` when there is none.
+    pub fn place(&self) -> Result<Place, Refusal> {
+        Arc::clone(&self.0.places)
+            .try_acquire_owned()
+            .map(|permit| Place { _permit: permit })
+            .map_err(|_| Refusal::ServiceOverloaded)
     }
 
     /// Where a request goes; an answer must begin, and go on, within
@@ -113,6 +147,7 @@ impl Site {
             host,
             port,
             address,
+            ..
         } = &*self.0;
         match tokio::net::lookup_host((host.as_str(), *port)).await {
             Ok(mut found) => {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, Version,
+    HeaderName, Method, Version,
     header::{
         CONTENT_LENGTH, COOKIE, EXPECT, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
         IF_UNMODIFIED_SINCE, RANGE,
@@ -19,8 +19,12 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 
-use super::{entry, url};
-use crate::{metrics, refusal::Refusal, site::Site};
+use super::{entry, url::Url};
+use crate::{
+    headers, metrics,
+    refusal::Refusal,
+    site::{Place, Site},
+};
 
 /// Connections without requests that are kept.
 const POOL_SIZE: usize = 64;
@@ -59,6 +63,8 @@ pub struct Arrival {
     session: HttpSession,
     connector: Arc<Connector>,
     peer: HttpPeer,
+    /// Held until the end.
+    _place: Place,
 }
 
 impl std::fmt::Debug for Arrival {
@@ -82,7 +88,8 @@ impl Fetch {
     /// part of the answer may take so long.
     ///
     /// # Errors
-    /// When no answer comes in time.
+    /// When the origin has as many requests as it may have, or no answer comes
+    /// in time.
     pub async fn send(
         &self,
         site: &Site,
@@ -103,6 +110,7 @@ impl Fetch {
         timeout: Duration,
     ) -> Result<Arrival, Refusal> {
         let peer = site.peer(timeout)?;
+        let place = site.place()?;
         for _ in 0..ATTEMPTS {
             let (mut session, reused) = self.0.get_http_session(&peer).await.map_err(|error| {
                 tracing::warn!(prefix = site.prefix(), %error, "origin not reached");
@@ -118,6 +126,7 @@ impl Fetch {
                         session,
                         connector: Arc::clone(&self.0),
                         peer,
+                        _place: place,
                     });
                 }
                 Ok(Err(error)) if reused => {
@@ -175,19 +184,20 @@ impl Arrival {
     }
 }
 
-/// Turns a caller's request into one for the whole page, over HTTP/1.1.
+/// Turns a caller's GET or HEAD of a URL into one for the whole page, over
+/// HTTP/1.1. It names the host that the page is kept under.
 ///
 /// # Errors
 /// Never in practice: all values are valid headers.
-pub fn whole(request: &RequestHeader) -> Result<RequestHeader> {
+pub fn whole(request: &RequestHeader, url: &Url) -> Result<RequestHeader> {
     let mut whole = request.clone();
     whole.set_version(Version::HTTP_11);
-    if let Some(host) = url::host(request) {
-        whole.insert_header(HOST, host)?;
-    }
+    whole.set_method(Method::GET);
+    whole.insert_header(HOST, url.host())?;
     for name in entry::hop_by_hop().iter().chain(&OF_THE_CALLER) {
         whole.remove_header(name);
     }
+    headers::remove(&mut whole, headers::is_method_override);
     // HTTP/2 lets each cookie be a field; HTTP/1.1 wants one.
     let mut cookies = Vec::new();
     for cookie in request.headers.get_all(COOKIE) {

@@ -10,13 +10,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::StatusCode;
 use pingora::{Result, http::RequestHeader};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     entry::{Entry, Head},
     fetch::{Arrival, Fetch},
     pages::{Asked, Freshened, Pages},
-    tape::{self, End, Recorder, Tape},
+    room::{self, Room},
+    tape::{self, Recorder, Tape},
     url::Url,
     vary::Variant,
 };
@@ -24,15 +25,15 @@ use crate::{cache::flight::Landing, metrics, refusal::Refusal, site::Site};
 
 /// How long a body may take that is kept, from first to last byte.
 const BODY_TIMEOUT: Duration = Duration::from_mins(2);
-/// Bodies that arrive may take this part of what the cache may hold.
+/// Bodies that arrive, and those that somebody still reads as they arrived,
+/// may take this part of what the cache may hold.
 const ARRIVING_PART: usize = 4;
 /// Room for a body whose length is not told, to begin with.
 const FIRST_ROOM_BYTES: usize = 64 * 1024;
-/// Room for bodies that arrive is given out in pieces of this size.
-const PIECE_BYTES: usize = 1024;
 
-/// A fetch: of a URL, for one kind of request.
-pub type Question = (Url, Variant);
+/// A fetch: of a URL, with or without an authorization, for one kind of
+/// request. Who has none must not wait for what is for those who have one.
+pub type Question = (Url, bool, Variant);
 
 /// What a fetch brought.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ pub struct Flight {
 pub struct Filler {
     pages: Arc<Pages>,
     fetch: Fetch,
-    /// Room for bodies that arrive.
+    /// Room for all bodies that arrive.
     room: Arc<Semaphore>,
     /// How long an origin may be silent.
     timeout: Duration,
@@ -78,11 +79,10 @@ pub struct Filler {
 impl Filler {
     /// Keeps pages among these.
     pub fn new(pages: Arc<Pages>, timeout: Duration) -> Self {
-        let pieces = pages.cache().max_bytes() / ARRIVING_PART / PIECE_BYTES;
         Self {
+            room: room::of(pages.cache().max_bytes() / ARRIVING_PART),
             pages,
             fetch: Fetch::default(),
-            room: Arc::new(Semaphore::new(pieces.clamp(1, Semaphore::MAX_PERMITS))),
             timeout,
         }
     }
@@ -124,6 +124,7 @@ impl Filler {
                     return Ok(());
                 }
                 Freshened::NotMeant => {
+                    drop(sent); // its place is the next one's
                     sent = self.fetch.send(&site, &request, self.timeout).await;
                 }
             }
@@ -144,44 +145,42 @@ impl Filler {
             self.pages.not_shared(&asked, status);
         }
         let room = Room::begin(&self.room, length.unwrap_or(FIRST_ROOM_BYTES));
-        let (true, Some(head), Some(mut room)) = (is_page, admitted, room) else {
+        let (true, Some(head), Some(room)) = (is_page, admitted, room) else {
             landing.land(Brought::Unshared(status));
             // Nobody may be there: then the connection ends.
             drop(alone.send(arrival));
             return Ok(());
         };
         let head = Arc::new(head);
-        let (recorder, tape) = tape::record();
+        let (recorder, tape) = tape::record(room);
         landing.announce(Brought::Page(Arc::clone(&head), tape));
-        let recorded = record(arrival, &recorder, length, &mut room, max_bytes);
+        let recorded = record(arrival, &recorder, length, max_bytes);
         let recorded = tokio::time::timeout(BODY_TIMEOUT, recorded).await;
-        let mut is_whole = false;
+        let mut whole = None;
         match &recorded {
             Ok(Ok(Recorded::Whole(last, _))) => {
                 let body = recorder.joined(last.as_ref());
-                is_whole = length.is_none_or(|length| length == body.len());
-                if is_whole {
-                    self.pages.keep(&asked, Pages::entry(&head, body)?);
+                if length.is_none_or(|length| length == body.len()) {
+                    self.pages.keep(&asked, Pages::entry(&head, body.clone())?);
+                    whole = Some(body);
                 }
             }
             Ok(Ok(Recorded::TooLong(_))) => self.pages.not_shared(&asked, status),
-            Ok(Err(_)) | Err(_) => {}
+            Ok(Ok(Recorded::NoRoom(_)) | Err(_)) | Err(_) => {}
         }
         // Before anybody can know how it ended: whoever asks after that must
         // find what is kept, and nothing to join.
         drop(landing);
         match recorded {
-            Ok(Ok(Recorded::Whole(last, arrival))) if is_whole => {
-                if let Some(last) = last {
-                    recorder.push(last);
+            Ok(Ok(Recorded::Whole(last, arrival))) => {
+                if let Some(whole) = whole {
+                    recorder.whole(last, whole);
+                    arrival.finish().await;
                 }
-                recorder.end(End::Whole);
-                arrival.finish().await;
             }
-            Ok(Ok(Recorded::Whole(..))) => {}
-            Ok(Ok(Recorded::TooLong(arrival))) => {
+            Ok(Ok(Recorded::TooLong(arrival) | Recorded::NoRoom(arrival))) => {
                 drop(alone.send(arrival));
-                recorder.end(End::TooLong);
+                recorder.too_long();
             }
             Ok(Err(error)) => {
                 metrics::origin_failed(site.prefix(), &Refusal::UpstreamBroken);
@@ -193,52 +192,19 @@ impl Filler {
     }
 }
 
-/// What a body that arrives may take of the room for all of them.
-struct Room {
-    pieces: OwnedSemaphorePermit,
-}
-
-impl Room {
-    /// Room for so many bytes, if there is any.
-    fn begin(room: &Arc<Semaphore>, bytes: usize) -> Option<Self> {
-        let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).ok()?;
-        let pieces = Arc::clone(room).try_acquire_many_owned(pieces).ok()?;
-        Some(Self { pieces })
-    }
-
-    /// Grows, if it must, to twice its size and at least to so many bytes. Says
-    /// whether there is room.
-    fn grow(&mut self, bytes: usize) -> bool {
-        let has = self.pieces.num_permits();
-        let needed = bytes.div_ceil(PIECE_BYTES);
-        if needed <= has {
-            return true;
-        }
-        match Self::begin(
-            self.pieces.semaphore(),
-            (needed - has).max(has) * PIECE_BYTES,
-        ) {
-            Some(more) => {
-                self.pieces.merge(more.pieces);
-                true
-            }
-            None => false,
-        }
-    }
-}
-
 /// How the recording of a body ended.
 enum Recorded {
     /// The last part is not recorded yet, when the length was told.
     Whole(Option<Bytes>, Arrival),
     TooLong(Arrival),
+    /// It might have been kept at another time.
+    NoRoom(Arrival),
 }
 
 async fn record(
     mut arrival: Arrival,
     recorder: &Recorder,
     length: Option<usize>,
-    room: &mut Room,
     max_bytes: usize,
 ) -> Result<Recorded> {
     let mut bytes = 0;
@@ -248,8 +214,11 @@ async fn record(
             return Ok(Recorded::Whole(Some(chunk), arrival));
         }
         recorder.push(chunk);
-        if bytes > max_bytes || !room.grow(bytes) {
+        if bytes > max_bytes {
             return Ok(Recorded::TooLong(arrival));
+        }
+        if !recorder.grow(bytes) {
+            return Ok(Recorded::NoRoom(arrival));
         }
     }
     Ok(Recorded::Whole(None, arrival))

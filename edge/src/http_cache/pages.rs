@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
+use http::{
+    HeaderMap, StatusCode,
+    header::{AUTHORIZATION, CONTENT_LENGTH},
+};
 use pingora::{Result, http::ResponseHeader};
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
     directives::{Allowed, Wanted},
     entry::{Entry, Head},
     freshness::{Exchange, Freshness, Use},
-    status::is_failure,
+    status::{is_failure, is_of_the_resource},
     tags,
     url::Url,
     vary::{Variant, Vary},
@@ -28,8 +31,9 @@ const UNSHARED_TTL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Pages {
     cache: Arc<Cache>,
-    /// Nobody waits for another's fetch of these: it would bring nothing.
-    unshared: moka::sync::Cache<Url, ()>,
+    /// Nobody waits for another's fetch of these: it would bring nothing. What
+    /// holds with somebody's authorization need not hold without.
+    unshared: moka::sync::Cache<(Url, bool), ()>,
 }
 
 /// A request that goes to an origin, as the cache sees it.
@@ -43,6 +47,21 @@ pub struct Asked {
     pub epoch: Epoch,
     /// When, by the clock.
     pub asked_ms: i64,
+}
+
+impl Asked {
+    fn is_authorized(&self) -> bool {
+        is_authorized(&self.request)
+    }
+
+    fn kind(&self) -> (Url, bool) {
+        (self.url.clone(), self.is_authorized())
+    }
+}
+
+/// Whether what comes may be for this caller alone, because of who he is.
+pub fn is_authorized(request: &HeaderMap) -> bool {
+    request.contains_key(AUTHORIZATION)
 }
 
 /// Why a request goes to the origin, for `cache-status` (RFC 9211).
@@ -199,7 +218,7 @@ impl Pages {
         if !self.is_valid(&entry.head) || entry.weight() > max_bytes {
             return false;
         }
-        self.unshared.invalidate(&asked.url);
+        self.unshared.invalidate(&asked.kind());
         let mut kept = false;
         self.cache.change_page(&asked.url, |page| {
             let valid = |old: &Entry| self.is_valid(&old.head);
@@ -235,7 +254,9 @@ impl Pages {
             return Ok(Freshened::Good(entry, stored));
         }
         // The origin vouches for it once, and does not let it be kept on.
-        self.forget(&asked.url, &asked.request);
+        if !asked.is_authorized() {
+            self.forget(&asked.url, &asked.request);
+        }
         let allowed = Allowed::of(&answer.headers);
         let exchange = Exchange {
             asked_ms: asked.asked_ms,
@@ -257,17 +278,22 @@ impl Pages {
     }
 
     /// Takes in that an answer cannot be shared. What was kept for the request
-    /// goes, unless the origin only failed.
+    /// goes, if the answer says anything of what others would get: nobody can
+    /// take a page from all by what he asks.
     pub fn not_shared(&self, asked: &Asked, status: StatusCode) {
-        if !is_failure(status) {
-            self.unshared.insert(asked.url.clone(), ());
+        if is_failure(status) {
+            return;
+        }
+        self.unshared.insert(asked.kind(), ());
+        if is_of_the_resource(status) && !asked.is_authorized() {
             self.forget(&asked.url, &asked.request);
         }
     }
 
-    /// Whether answers of this URL could not be shared a moment ago.
-    pub fn is_unshared(&self, url: &Url) -> bool {
-        self.unshared.contains_key(url)
+    /// Whether answers to such requests could not be shared a moment ago.
+    pub fn is_unshared(&self, url: &Url, request: &HeaderMap) -> bool {
+        self.unshared
+            .contains_key(&(url.clone(), is_authorized(request)))
     }
 
     /// Drops what is kept for a request.

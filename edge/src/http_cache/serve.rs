@@ -21,7 +21,7 @@ use super::{
     tags,
     tape::{End, Next, Tape},
 };
-use crate::{context::Context, headers};
+use crate::{answer, context::Context, headers};
 
 /// What a 304 repeats (RFC 9110, section 15.4.5).
 const IN_NOT_MODIFIED: [HeaderName; 7] = [
@@ -55,7 +55,10 @@ pub async fn entry(
     let body = bytes.map(|bytes| entry.body.slice(bytes));
     let sent = body.as_ref().map_or(0, Bytes::len);
     write_header(session, context, answer, body.is_none()).await?;
-    session.write_response_body(body, true).await?;
+    match body {
+        Some(body) => answer::write_body(session, body, true).await?,
+        None => session.write_response_body(None, true).await?,
+    }
     Ok(sent)
 }
 

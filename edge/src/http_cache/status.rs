@@ -26,6 +26,12 @@ pub fn is_storable(status: StatusCode) -> bool {
         && status != StatusCode::NOT_MODIFIED
 }
 
+/// Whether it says something of what was asked for, rather than of who asked,
+/// and how.
+pub fn is_of_the_resource(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
+}
+
 /// Whether it says that the origin failed (RFC 5861, section 4).
 pub fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)

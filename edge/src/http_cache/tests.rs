@@ -270,8 +270,9 @@ impl World {
         let answer = answer(304, &fact, version, number);
         match self.pages.freshen(&pending.asked, kept, &answer).unwrap() {
             Freshened::Good(entry, stored) => {
-                // What must not be kept any more must not be served any more.
-                if fact.may_be_kept().is_err() {
+                // What must not be kept any more must not be served any more. To
+                // whom is authorized the origin speaks of him alone.
+                if !fact.says.authorized && fact.may_be_kept().is_err() {
                     self.facts[number_before] = fact.clone();
                 }
                 if stored {

@@ -4,7 +4,7 @@
 //! Callers read a page while it arrives ([`fill`](super::fill)): the first has
 //! its first byte as soon as the origin sends it, and those who come meanwhile
 //! join. What turns out to be for one caller alone goes to the one it was asked
-//! for; the others go their own way.
+//! for; the others ask for themselves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use super::{
     entry::Entry,
     fetch::{self, Arrival},
     fill::{Brought, Filler, Flight, Question},
-    pages::{Asked, Found, Pages, Why},
+    pages::{self, Asked, Found, Pages, Why},
     serve::{self, Served},
     status::is_failure,
     url::Url,
@@ -116,16 +116,18 @@ impl Through {
             answer::refuse(session, context, Refusal::NotCached).await?;
             return Ok(true);
         }
+        let is_unshared = kept.is_none() && self.pages.is_unshared(&url, &request.headers);
         let alone = wanted.no_store
             || request.method == Method::HEAD
-            || (kept.is_none() && self.pages.is_unshared(&url));
+            || (is_unshared && wants_less(&request.headers));
         if alone {
             context.cache = miss(why);
             return Ok(false);
         }
         context.upstream = Some(Arc::from(site.prefix()));
         // On the heap, so that a hit pays for none of it.
-        Box::pin(self.fetched(session, context, &url, &wanted, why, kept, site)).await
+        let anew = wanted.no_cache || is_unshared;
+        Box::pin(self.fetched(session, context, &url, &wanted, anew, why, kept, site)).await
     }
 
     /// Changes that pass by make void what is kept of their URLs.
@@ -158,6 +160,7 @@ impl Through {
         context: &mut Context,
         url: &Url,
         wanted: &Wanted,
+        mut anew: bool,
         why: Why,
         kept: Option<Entry>,
         site: &Site,
@@ -170,15 +173,7 @@ impl Through {
         };
         let mut variant = None;
         for _ in 0..MAX_JOINED {
-            let place = self.board(
-                session,
-                context,
-                url,
-                kept.clone(),
-                site,
-                wanted.no_cache,
-                variant,
-            )?;
+            let place = self.board(session, context, url, kept.clone(), site, anew, variant)?;
             let (waiter, alone) = match place {
                 Place::Own(waiter, alone) => (waiter, Some(alone)),
                 Place::Joined(waiter) => (waiter, None),
@@ -212,6 +207,7 @@ impl Through {
                         serve::arriving(session, context, &head, &mut tape, ours, now_ms).await?;
                     match (served, alone) {
                         (Served::Until(_), Some(rest)) => {
+                            drop(tape);
                             let Ok(arrival) = rest.await else {
                                 return serve::torn();
                             };
@@ -235,10 +231,14 @@ impl Through {
                     {
                         return Ok(true);
                     }
-                    let Some(alone) = alone else { break };
                     if less {
                         break; // the origin is asked for no more than that
                     }
+                    let Some(alone) = alone else {
+                        // This caller's own may be for everybody.
+                        (anew, variant, forward.status) = (true, None, None);
+                        continue;
+                    };
                     context.cache = CacheOutcome::Forwarded(forward);
                     let Ok(arrival) = alone.await else {
                         return serve::torn();
@@ -305,7 +305,8 @@ impl Through {
     ) -> Result<Place> {
         let caller = session.req_header();
         let variant = variant.unwrap_or_else(|| self.pages.variant(url, &caller.headers));
-        let question = (url.clone(), variant);
+        let is_authorized = pages::is_authorized(&caller.headers);
+        let question = (url.clone(), is_authorized, variant);
         let slots = [url.slot()];
         let epochs = self.pages.cache().epochs();
         let (landing, waiter) = if anew {
@@ -330,7 +331,7 @@ impl Through {
             epoch: landing.epoch(),
             asked_ms: self.pages.cache().now_ms(),
         };
-        let mut request = fetch::whole(caller)?;
+        let mut request = fetch::whole(caller, url)?;
         headers::to_service(&mut request, context, crate::proxy::peer(session))?;
         let (alone, handed) = oneshot::channel();
         let flight = Flight {

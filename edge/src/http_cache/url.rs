@@ -58,7 +58,7 @@ impl Url {
         let scheme = if self.secure { "https:" } else { "http:" };
         let reference = reference.trim().split('#').next()?;
         let rest = reference.strip_prefix(scheme).unwrap_or(reference);
-        let host = &self.rest()[..self.host_len];
+        let host = self.host();
         let path = if let Some(rest) = rest.strip_prefix("//") {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
             let other = Self::new(self.secure, &rest[..end], "");
@@ -83,6 +83,11 @@ impl Url {
         Some(Self::new(self.secure, host, &path))
     }
 
+    /// Its host, with the port where that is not the scheme's own.
+    pub fn host(&self) -> &str {
+        &self.rest()[..self.host_len]
+    }
+
     /// The slot of the tag that purges it.
     pub fn slot(&self) -> Slot {
         epochs::slot(&self.tag())
@@ -105,7 +110,7 @@ impl Url {
 }
 
 /// The host that a request names, once.
-pub fn host(request: &RequestHeader) -> Option<&str> {
+fn host(request: &RequestHeader) -> Option<&str> {
     if request.version >= Version::HTTP_2
         && let Some(authority) = request.uri.authority()
     {

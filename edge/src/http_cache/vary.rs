@@ -5,11 +5,18 @@ use std::fmt;
 
 use http::{
     HeaderMap, HeaderName,
-    header::{ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY},
+    header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, COOKIE, VARY},
 };
+
+use crate::headers;
 
 /// Headers that an answer may vary with. One that varies with more is not kept.
 const MAX_FIELDS: usize = 16;
+/// Headers that are lists by their own definition (RFC 9110, section 12.5):
+/// how many lines they take has no meaning, nor have spaces around commas.
+const LISTS: [HeaderName; 4] = [ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE];
+/// Stands in no header.
+const END_OF_LINE: u8 = 0;
 
 /// The headers of the request that brought an answer, as far as the answer
 /// varies with them. They may be secret, so `Debug` tells only their names.
@@ -32,7 +39,8 @@ impl fmt::Debug for Vary {
 
 impl Vary {
     /// Reads an answer's `Vary` and what it names from the request; `None`
-    /// when no other request can be like this one.
+    /// when no other request can be like this one. What we say in the caller's
+    /// place is another for each; what callers cannot say tells nobody apart.
     pub fn of(answer: &HeaderMap, request: &HeaderMap) -> Option<Self> {
         let mut fields: Vec<Field> = Vec::new();
         for line in answer.get_all(VARY) {
@@ -41,8 +49,11 @@ impl Vary {
                     continue;
                 }
                 let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-                if name == "*" || fields.len() >= MAX_FIELDS {
+                if name == "*" || headers::is_written(&name) || fields.len() >= MAX_FIELDS {
                     return None;
+                }
+                if headers::is_kept_from_origins(&name) {
+                    continue; // the scheme, which the URL tells too, or nothing
                 }
                 if !fields.iter().any(|field| field.name == name) {
                     let value = normalized(request, &name);
@@ -69,7 +80,7 @@ impl Vary {
                 bytes.push(b':');
                 bytes.extend_from_slice(&value);
             }
-            bytes.push(b'\n'); // stands in no header
+            bytes.push(b'\n'); // nor does this
         }
         Variant(bytes.into())
     }
@@ -91,20 +102,29 @@ impl fmt::Debug for Variant {
     }
 }
 
-/// A header as it compares: its fields joined, without spaces around commas;
-/// in lower case, and for encodings in order, where the standard says that
-/// neither has a meaning.
+/// A header as it compares: what the origin is asked, byte by byte and line by
+/// line, unless the header says of itself that these have no meaning.
 fn normalized(headers: &HeaderMap, name: &HeaderName) -> Option<Box<[u8]>> {
-    let mut lines = headers.get_all(name).iter();
-    let mut joined = lines.next()?.as_bytes().to_vec();
-    for line in lines {
-        joined.push(b',');
-        joined.extend_from_slice(line.as_bytes());
+    if LISTS.contains(name) {
+        return normalized_list(headers, name);
     }
+    // Several are sent as one (RFC 9113, section 8.2.3).
+    let between: &[u8] = if *name == COOKIE {
+        b"; "
+    } else {
+        &[END_OF_LINE]
+    };
+    joined(headers, name, between).map(Into::into)
+}
+
+/// A list: without spaces around commas; in lower case, and for encodings in
+/// order, where the standard says that neither has a meaning.
+fn normalized_list(headers: &HeaderMap, name: &HeaderName) -> Option<Box<[u8]>> {
+    let mut joined = joined(headers, name, b",")?;
     if joined.contains(&b'"') {
         return Some(joined.into()); // a comma may be part of a value
     }
-    if [ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCEPT_CHARSET].contains(name) {
+    if *name != ACCEPT {
         joined.make_ascii_lowercase();
     }
     let mut members: Vec<&[u8]> = joined
@@ -116,6 +136,16 @@ fn normalized(headers: &HeaderMap, name: &HeaderName) -> Option<Box<[u8]>> {
         members.sort_unstable();
     }
     Some(members.join(&b","[..]).into())
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName, between: &[u8]) -> Option<Vec<u8>> {
+    let mut lines = headers.get_all(name).iter();
+    let mut joined = lines.next()?.as_bytes().to_vec();
+    for line in lines {
+        joined.extend_from_slice(between);
+        joined.extend_from_slice(line.as_bytes());
+    }
+    Some(joined)
 }
 
 #[cfg(test)]
@@ -136,12 +166,12 @@ mod tests {
     fn requests_that_say_the_same_otherwise_match() {
         let vary = headers(&[
             ("vary", "Accept-Encoding, accept-language"),
-            ("vary", "x-a"),
+            ("vary", "accept"),
         ]);
         let first = headers(&[
             ("accept-encoding", "gzip, br"),
             ("accept-language", "de,en"),
-            ("x-a", "1, 2"),
+            ("accept", "a/b, c/d"),
         ]);
         let vary = Vary::of(&vary, &first).unwrap();
         assert!(vary.matches(&first));
@@ -149,26 +179,57 @@ mod tests {
             ("accept-encoding", "BR"),
             ("accept-encoding", "gzip"),
             ("accept-language", "de ,EN"),
-            ("x-a", "1"),
-            ("x-a", "2"),
+            ("accept", "a/b"),
+            ("accept", "c/d"),
             ("cookie", "any"),
         ])));
         for other in [
             headers(&[
                 ("accept-encoding", "gzip"),
                 ("accept-language", "de,en"),
-                ("x-a", "1,2"),
+                ("accept", "a/b,c/d"),
             ]),
             headers(&[
                 ("accept-encoding", "gzip,br"),
                 ("accept-language", "en,de"),
-                ("x-a", "1,2"),
+                ("accept", "a/b,c/d"),
             ]),
             headers(&[("accept-encoding", "gzip,br"), ("accept-language", "de,en")]),
         ] {
             assert!(!vary.matches(&other), "{other:?}");
             assert_ne!(vary.variant(&other), vary.variant(&first));
         }
+    }
+
+    #[test]
+    fn what_is_no_list_is_compared_byte_by_byte_and_line_by_line() {
+        for name in ["cookie", "user-agent", "origin", "x-a"] {
+            let first = headers(&[(name, "lang=de,a")]);
+            let vary = Vary::of(&headers(&[("vary", name)]), &first).unwrap();
+            assert!(vary.matches(&first));
+            for value in [
+                ",lang=de,a",
+                "lang=de, a",
+                "lang=de,,a",
+                "lang=de,a ",
+                "lang=DE,a",
+            ] {
+                let other = headers(&[(name, value)]);
+                assert!(!vary.matches(&other), "{name}: {value}");
+                assert_ne!(vary.variant(&other), vary.variant(&first));
+            }
+            let lines = headers(&[(name, "lang=de"), (name, "a")]);
+            assert!(!vary.matches(&lines), "{name}");
+            assert_ne!(vary.variant(&lines), vary.variant(&first));
+        }
+    }
+
+    #[test]
+    fn cookies_compare_as_they_are_sent() {
+        let first = headers(&[("cookie", "a=1; b=2")]);
+        let vary = Vary::of(&headers(&[("vary", "cookie")]), &first).unwrap();
+        assert!(vary.matches(&headers(&[("cookie", "a=1"), ("cookie", "b=2")])));
+        assert!(!vary.matches(&headers(&[("cookie", "a=1,b=2")])));
     }
 
     #[test]
@@ -182,12 +243,26 @@ mod tests {
     #[test]
     fn what_varies_with_everything_or_with_nonsense_is_like_nothing() {
         let none = HeaderMap::new();
-        for vary in ["*", "accept, *", "a b"] {
+        for vary in [
+            "*",
+            "accept, *",
+            "a b",
+            "accept, X-Forwarded-For",
+            "traceparent",
+        ] {
             assert!(
                 Vary::of(&headers(&[("vary", vary)]), &none).is_none(),
                 "{vary}"
             );
         }
+    }
+
+    #[test]
+    fn what_the_origin_does_not_hear_tells_no_requests_apart() {
+        let vary = headers(&[("vary", "x-forwarded-proto, x-forwarded-host")]);
+        let vary = Vary::of(&vary, &HeaderMap::new()).unwrap();
+        let other = headers(&[("x-forwarded-proto", "gopher")]);
+        assert!(vary.matches(&other));
     }
 
     #[test]
@@ -211,9 +286,9 @@ mod tests {
 
     #[test]
     fn quoted_commas_part_nothing() {
-        let first = headers(&[("x-a", "\"a, b\"")]);
-        let vary = Vary::of(&headers(&[("vary", "x-a")]), &first).unwrap();
-        assert!(!vary.matches(&headers(&[("x-a", "\"a,b\"")])));
+        let first = headers(&[("accept", "\"a, b\"")]);
+        let vary = Vary::of(&headers(&[("vary", "accept")]), &first).unwrap();
+        assert!(!vary.matches(&headers(&[("accept", "\"a,b\"")])));
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use svc_kit::clock::Clock;
+use tokio::{io::AsyncReadExt as _, net::TcpSocket, time::Instant};
 
 use crate::support::{
     Harness, PATIENCE, product_id,
     raw::{Raw, get_product, status},
+    web_origin::{Page, WebOrigin},
 };
 
 const FLAGS: [&str; 8] = [
@@ -97,6 +99,35 @@ async fn a_body_that_drips_ends_with_the_call_s_deadline() {
         assert!(begun.elapsed() < PATIENCE, "it drips for ever");
     }
     assert_eq!(edge.shop.calls("log_in"), 0);
+}
+
+#[tokio::test]
+async fn who_reads_steadily_has_all_of_a_large_page() {
+    const PAGE_BYTES: usize = 32_000_000;
+    // Eight megabytes a second: the page takes four times what a write may.
+    const PART_BYTES: usize = 80_000;
+    const PART_EVERY: Duration = Duration::from_millis(10);
+    let origin = WebOrigin::start(Clock::system()).await;
+    let at = format!("/=http://{}", origin.address);
+    let flags = ["--origin", &at, "--cache-bytes", "1000000000"];
+    let edge = Harness::with(&[&flags[..], &["--write-timeout-ms", "1000"]].concat()).await;
+    let page = Page::cached("x".repeat(PAGE_BYTES), "max-age=60");
+    origin.put("/a", page);
+    assert_eq!(edge.http("GET", "/a").await.body.len(), PAGE_BYTES);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(256 * 1024).unwrap();
+    let mut raw = Raw(socket.connect(edge.edge).await.unwrap());
+    let request = format!("GET /a HTTP/1.1\r\nhost: {}\r\n\r\n", edge.edge);
+    raw.say(request).await;
+    let mut heard = raw.hear_until("souk; hit").await.len();
+    let mut parts = tokio::time::interval(PART_EVERY);
+    let mut part = vec![0; PART_BYTES];
+    while heard < PAGE_BYTES {
+        parts.tick().await;
+        let count = raw.0.read(&mut part).await.unwrap();
+        assert!(count > 0, "closed after {heard} bytes");
+        heard += count;
+    }
 }
 
 #[tokio::test]

@@ -160,6 +160,43 @@ fn an_answer_for_one_alone_takes_its_forerunner_along_and_a_failure_does_not() {
     assert!(!is_fresh(&pages, 0));
 }
 
+/// A question of somebody who says who he is.
+fn ask_authorized(pages: &Pages, n: usize) -> Asked {
+    let mut asked = ask(pages, n);
+    asked
+        .request
+        .insert("authorization", HeaderValue::from_static("Basic x"));
+    asked
+}
+
+#[test]
+fn nobody_takes_a_page_from_all_by_what_he_asks() {
+    let pages = pages(1 << 20);
+    let lines = [("cache-control", "max-age=60"), ("etag", "\"v1\"")];
+    let kept = keep(&pages, 0, &lines, &BODY).unwrap();
+    for status in [400, 401, 403, 405, 414, 431, 451] {
+        let status = StatusCode::from_u16(status).unwrap();
+        pages.not_shared(&ask(&pages, 0), status);
+        assert!(is_fresh(&pages, 0), "{status}");
+    }
+    let authorized = ask_authorized(&pages, 0);
+    pages.not_shared(&authorized, StatusCode::OK);
+    let not_modified = answer(304, &lines);
+    let freshened = pages.freshen(&authorized, &kept, &not_modified).unwrap();
+    assert!(matches!(freshened, Freshened::Good(_, false)));
+    assert!(is_fresh(&pages, 0));
+}
+
+#[test]
+fn what_is_gone_for_all_is_not_kept_on() {
+    for status in [200, 302, 404, 410] {
+        let pages = pages(1 << 20);
+        keep(&pages, 0, &[("cache-control", "max-age=60")], &BODY).unwrap();
+        pages.not_shared(&ask(&pages, 0), StatusCode::from_u16(status).unwrap());
+        assert!(!is_fresh(&pages, 0), "{status}");
+    }
+}
+
 #[test]
 fn of_two_answers_the_one_that_was_asked_for_last_is_served() {
     let clock = Clock::manual(Clock::system().now());

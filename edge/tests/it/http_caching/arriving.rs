@@ -7,12 +7,12 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
 
 use super::{STORED, Site};
-use crate::support::{until, web_origin::Page};
+use crate::support::{raw::Raw, until, web_origin::Page};
 
 /// Gets a page; its body.
 fn get(
@@ -161,6 +161,39 @@ async fn those_who_wait_for_what_is_too_large_get_their_own() {
 }
 
 #[tokio::test]
+async fn those_who_waited_for_what_is_for_another_have_theirs_kept() {
+    let site = Arc::new(Site::start().await);
+    // Somebody asks badly.
+    site.origin.put("/a", Page::new("").status(400).gated());
+    let first = tokio::spawn(get("/a", &[], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    let second = tokio::spawn({
+        let site = Arc::clone(&site);
+        async move { site.read("/a", &[]).await }
+    });
+    until("both are there", async || site.in_flight().await >= 2).await;
+    site.origin.gate.add_permits(1);
+    assert_eq!(first.await.unwrap(), "");
+    assert_eq!(second.await.unwrap(), ("x".to_owned(), STORED.to_owned()));
+    assert!(site.read("/a", &[]).await.1.starts_with("souk; hit"));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_who_is_authorized() {
+    let site = Arc::new(Site::start().await);
+    site.origin
+        .put("/a", Page::cached("", "max-age=60").gated());
+    let first = tokio::spawn(get("/a", &[("authorization", "Basic x")], &site));
+    until("the origin is asked", async || site.gets("/a") == 1).await;
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    assert_eq!(site.read("/a", &[]).await.1, STORED);
+    site.origin.gate.add_permits(1);
+    assert_eq!(first.await.unwrap(), "");
+    assert!(site.read("/a", &[]).await.1.starts_with("souk; hit"));
+}
+
+#[tokio::test]
 async fn those_who_want_another_variant_get_their_own() {
     let site = Arc::new(Site::start().await);
     let page =
@@ -190,4 +223,42 @@ async fn who_wants_what_is_current_waits_for_nothing_older() {
     site.origin.gate.add_permits(1);
     assert_eq!(first.await.unwrap(), "old");
     assert_eq!(site.read("/a", &[]).await.0, "new", "the older came later");
+}
+
+#[tokio::test]
+async fn pages_that_are_still_read_take_room_from_those_that_arrive() {
+    // A quarter is for what arrives, and no entry takes more than a sixteenth.
+    // A connection holds less than a page.
+    let site = Site::with(&["--cache-bytes", "128000000"]).await;
+    let large = "x".repeat(7_500_000);
+    let put = |path: &str| {
+        site.origin
+            .put(path, Page::cached(large.clone(), "max-age=60"));
+    };
+    let mut readers = Vec::new();
+    for path in ["/0", "/1", "/2", "/3"] {
+        put(path);
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut reader = Raw(socket.connect(site.edge.edge).await.unwrap());
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", site.edge.edge);
+        reader.say(request).await;
+        let head = reader.hear_until("\r\n\r\n").await;
+        assert!(head.contains(STORED), "{head}");
+        readers.push(reader);
+        until("it has come whole", async || {
+            let head = site.ask("HEAD", path, &[]).await;
+            head.header("cache-status").starts_with("souk; hit")
+        })
+        .await;
+    }
+    put("/4");
+    let (body, status) = site.read("/4", &[]).await;
+    assert_eq!(body.len(), large.len());
+    assert!(!status.contains("stored"), "{status}");
+    readers.pop();
+    until("there is room", async || {
+        site.read("/4", &[]).await.1 == STORED
+    })
+    .await;
 }

@@ -51,6 +51,16 @@ async fn what_may_not_be_kept_is_not() {
             Page::cached("x", "max-age=60").with("vary", "*"),
             &[],
         ),
+        (
+            "/forwarded",
+            Page::cached("x", "max-age=60").with("vary", "X-Forwarded-For"),
+            &[("x-forwarded-for", "6.6.6.6")],
+        ),
+        (
+            "/trace",
+            Page::cached("x", "max-age=60").with("vary", "accept, traceparent"),
+            &[],
+        ),
         ("/status", page().status(302).with("location", "/"), &[]),
         ("/error", page().status(500), &[]),
         ("/expired", page().with("expires", "0"), &[]),
@@ -82,6 +92,74 @@ async fn what_may_not_be_kept_is_not() {
                 "{path}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_one_alone_keeps_nothing_from_the_others() {
+    let site = Site::start().await;
+    let authorized = ("authorization", "Basic x");
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    site.read("/a", &[authorized]).await;
+    for _ in 0..3 {
+        site.get("/a").await;
+    }
+    assert_eq!(site.gets("/a"), 2);
+    // Nor does who asks anew, whatever he is told.
+    let tagged = || Page::cached("x", "max-age=60").with("etag", "\"v1\"");
+    let anew = ("cache-control", "no-cache");
+    for (path, page, told) in [
+        (
+            "/bad",
+            Page::cached("x", "max-age=60"),
+            Page::new("bad").status(400),
+        ),
+        ("/denied", tagged(), Page::new("denied").status(403)),
+        (
+            "/own",
+            Page::cached("x", "max-age=60"),
+            Page::cached("own", "max-age=60"),
+        ),
+        ("/confirmed", tagged(), tagged()),
+    ] {
+        site.origin.put(path, page.clone());
+        site.get(path).await;
+        site.origin.put(path, told);
+        let headers = if path == "/own" || path == "/confirmed" {
+            vec![anew, authorized]
+        } else {
+            vec![anew]
+        };
+        let (_, status) = site.read(path, &headers).await;
+        assert!(!status.contains("stored"), "{path}: {status}");
+        site.origin.put(path, page);
+        let (body, status) = site.read(path, &[]).await;
+        assert_eq!(body, "x", "{path}");
+        assert!(status.starts_with("souk; hit"), "{path}: {status}");
+        assert_eq!(site.gets(path), 2, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_everybody_s_is_kept_at_once() {
+    let site = Site::start().await;
+    site.origin.put("/a", Page::cached("x", "private"));
+    site.get("/a").await;
+    site.origin.put("/a", Page::cached("x", "max-age=60"));
+    assert_eq!(site.read("/a", &[]).await.1, STORED);
+    let (_, status) = site.read("/a", &[]).await;
+    assert!(status.starts_with("souk; hit"), "{status}");
+}
+
+#[tokio::test]
+async fn whoever_wants_a_part_of_what_is_not_shared_costs_no_whole() {
+    let site = Site::start().await;
+    site.origin.put("/a", Page::cached("x", "private"));
+    site.get("/a").await;
+    for calls in 2..=3 {
+        site.read("/a", &[("range", "bytes=0-0")]).await;
+        assert_eq!(site.origin.saw("range").unwrap(), "bytes=0-0");
+        assert_eq!(site.gets("/a"), calls);
     }
 }
 
@@ -168,6 +246,19 @@ async fn what_is_not_passed_on_tells_no_answers_apart() {
     site.origin.put("/a", page("de"));
     let (body, _) = site.read("/a", &[("accept-language", "de")]).await;
     assert_eq!(body, "de");
+}
+
+#[tokio::test]
+async fn what_is_no_list_is_not_read_as_one() {
+    let site = Site::start().await;
+    let page = |body| Page::cached(body, "max-age=60").with("vary", "Cookie");
+    site.origin.put("/a", page("nobody's"));
+    site.read("/a", &[("cookie", ",lang=de")]).await;
+    site.origin.put("/a", page("de"));
+    for _ in 0..2 {
+        assert_eq!(site.read("/a", &[("cookie", "lang=de")]).await.0, "de");
+    }
+    assert_eq!(site.gets("/a"), 2);
 }
 
 #[tokio::test]

@@ -104,6 +104,30 @@ async fn a_stale_page_is_served_while_a_fresh_one_is_fetched() {
 }
 
 #[tokio::test]
+async fn a_head_has_the_whole_page_fetched() {
+    let site = Site::start().await;
+    let control = "max-age=10, stale-while-revalidate=30";
+    site.origin.put("/a", Page::cached("old", control));
+    site.get("/a").await;
+    site.wait(11);
+    // Nothing but its end tells the length of the body.
+    let page = Page::cached("a new one", control);
+    site.origin.put("/a", page.chunked());
+    let head = site.ask("HEAD", "/a", &[]).await;
+    assert_eq!((head.status, head.header("content-length")), (200, "3"));
+    until("it is fetched", async || {
+        let head = site.ask("HEAD", "/a", &[]).await;
+        let status = head.header("cache-status");
+        status.starts_with("souk; hit") && !status.contains("ttl=-")
+    })
+    .await;
+    let (body, status) = site.read("/a", &[]).await;
+    assert_eq!(body, "a new one");
+    assert!(status.starts_with("souk; hit"), "{status}");
+    assert_eq!(site.origin.calls("HEAD", "/a"), 0);
+}
+
+#[tokio::test]
 async fn an_origin_that_fails_is_covered_for_as_long_as_it_allows() {
     let site = Site::start().await;
     let control = "max-age=10, stale-if-error=100";
