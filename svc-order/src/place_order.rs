@@ -105,7 +105,10 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     if !app.placing.write(&order, &limited, &doubts).await? {
         let mut db = app.db.writer().acquire().await.map_err(StoreError::from)?;
         return match orders::elder(&mut db, &order).await? {
-            Elder::SameRequest(earlier) => same_request(earlier, command),
+            Elder::SameRequest(earlier) => {
+                drop(db);
+                answered_before(app, earlier, command).await
+            }
             Elder::SameCart(earlier) => {
                 drop(db);
                 // Whoever placed it may have been cut off before the cart was emptied.
@@ -143,20 +146,19 @@ async fn earlier(
         return Ok(None);
     };
     drop(db);
-    let first = same_request(earlier, command)?;
+    answered_before(app, earlier, command).await.map(Some)
+}
+
+/// The first answer again, if this is the same request.
+async fn answered_before(app: &App, first: Order, command: &PlaceOrder) -> Result<Order, Error> {
+    if first.request != command.request {
+        return Err(Error::RequestIdReused);
+    }
     // Whoever answered first may have been cut off before the cart was emptied.
     if command.is_of_cart() && app.clock.now() < first.created_at + TAKEN_LIFE {
         empty_cart(app, &first).await;
     }
-    Ok(Some(first))
-}
-
-fn same_request(earlier: Order, command: &PlaceOrder) -> Result<Order, Error> {
-    if earlier.request == command.request {
-        Ok(earlier.as_placed())
-    } else {
-        Err(Error::RequestIdReused)
-    }
+    Ok(first.as_placed())
 }
 
 /// Takes what was ordered out of the cart. The order stands, whether this

@@ -1,14 +1,44 @@
 //! Placing an order of what is in the cart.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use svc_kit::error::Kind;
-use svc_order::{clear_cart::clear_cart, place_order::place_order};
+use svc_order::{
+    clear_cart::clear_cart,
+    order::{Order, OrderId, placement::Placement},
+    place_order::{PlaceOrder, place_order},
+};
 
 use crate::support::{PLACED, Shop, at_once, eur, kind, no_redis, order_of, order_of_cart, reason};
 
 const ALREADY_ORDERED: (Kind, &str) = (Kind::Contended, "CART_ALREADY_ORDERED");
+
+/// The order of what is in the cart now, not yet written.
+async fn drawn_up(shop: &Shop, command: &PlaceOrder) -> Arc<Order> {
+    let (app, account_id) = (&shop.app, shop.customer.account_id);
+    let cart = app.carts.read(account_id).await.unwrap();
+    let placement = Placement {
+        id: OrderId::generate(&app.clock),
+        account_id,
+        request: command.request,
+        cart: cart.state(),
+        shipping_address: command.shipping_address.clone(),
+        payment_token: command.payment_token.clone(),
+        expected_total: None,
+    };
+    let offers = app.catalog.offers(cart.product_ids()).await.unwrap();
+    let order = Order::place(placement, &cart.items, &offers, &app.rules, app.clock.now());
+    Arc::new(order.unwrap())
+}
+
+/// Places an order as a process does that dies after the commit: the order
+/// stands, and the cart still holds everything.
+async fn placed_and_not_emptied(shop: &Shop, command: &PlaceOrder) -> Order {
+    let order = drawn_up(shop, command).await;
+    assert!(shop.app.placing.write(&order, &[], &[]).await.unwrap());
+    Arc::unwrap_or_clone(order)
+}
 
 #[sqlx::test(migrations = false)]
 async fn the_cart_is_ordered_and_emptied(pool: PgPool) {
@@ -38,6 +68,24 @@ async fn a_repeat_gets_the_first_answer_though_the_cart_is_empty(pool: PgPool) {
 
     assert_eq!(shop.place(command).await.unwrap(), first);
     assert_eq!(shop.outbox().await, [PLACED]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_repeat_empties_the_cart_when_the_first_was_cut_off_before_that(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 2).await;
+    let command = order_of_cart();
+    let first = placed_and_not_emptied(&shop, &command).await;
+    assert_eq!(shop.cart().await, [(tent, 2)]);
+
+    assert_eq!(shop.place(command).await.unwrap().id, first.id);
+    assert!(shop.cart().await.is_empty());
+
+    let mug = shop.catalog.sell("Mug", eur(9_00));
+    shop.put_in_cart(mug, 1).await;
+    let next = shop.place(order_of_cart()).await.unwrap();
+    assert_eq!(next.total, eur(9_00));
 }
 
 #[sqlx::test(migrations = false)]
@@ -137,18 +185,7 @@ async fn a_cart_that_was_ordered_but_not_emptied_is_emptied_and_not_ordered_agai
     let shop = Shop::new(pool).await;
     let tent = shop.catalog.sell("Tent", eur(42_00));
     shop.put_in_cart(tent, 2).await;
-    let cart = shop.app.carts.read(shop.customer.account_id).await.unwrap();
-    // As it is when a process dies after the commit: the order stands and
-    // names the cart, which still holds everything.
-    let command = order_of(&[(tent, 2)]);
-    let first = shop.place(command).await.unwrap();
-    sqlx::query("UPDATE orders SET cart_id = $2, cart_version = $3 WHERE id = $1")
-        .bind(first.id.0)
-        .bind(cart.id.unwrap().0)
-        .bind(cart.version)
-        .execute(shop.db().writer())
-        .await
-        .unwrap();
+    placed_and_not_emptied(&shop, &order_of_cart()).await;
 
     let error = shop.place(order_of_cart()).await.unwrap_err();
 
