@@ -28,6 +28,7 @@ pub fn audit(snapshot: &Snapshot, record: &Record) -> Vec<Finding> {
         answers::answered(snapshot, record),
         answers::once(snapshot, record),
         answers::refused(snapshot, record),
+        answers::called_off(snapshot, record),
         answers::returned(snapshot, record),
         stock::bounds(snapshot),
         stock::on_hand(snapshot, record),

@@ -43,6 +43,8 @@ pub struct Asked {
     pub end: End,
     /// Orders that a repeat was answered with, if they were others.
     pub other_answers: Vec<Uuid>,
+    /// Its order was called off, and that was answered.
+    pub called_off: bool,
 }
 
 /// How a request ended.

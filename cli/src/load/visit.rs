@@ -95,6 +95,7 @@ async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Insta
         account_id: customer.account_id,
         end,
         other_answers: Vec::new(),
+        called_off: false,
     };
     if let End::Answered { order_id, .. } = asked.end {
         if wish.repeated
@@ -107,7 +108,7 @@ async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Insta
         }
         drop(cart);
         if let Some(after) = wish.cancelled_after {
-            cancel(floor, customer, order_id, after).await;
+            asked.called_off = cancel(floor, customer, order_id, after).await;
         }
     }
     let order_id = asked.end.order_id();
@@ -213,7 +214,8 @@ fn answered(order: &Order) -> Option<End> {
     })
 }
 
-async fn cancel(floor: &Floor, customer: &Customer, order_id: Uuid, after: Duration) {
+/// Calls an order off; false when that was refused, or nobody knows.
+async fn cancel(floor: &Floor, customer: &Customer, order_id: Uuid, after: Duration) -> bool {
     sleep(after).await;
     let planned = Instant::now();
     let request = CancelOrderRequest {
@@ -228,6 +230,7 @@ async fn cancel(floor: &Floor, customer: &Customer, order_id: Uuid, after: Durat
     floor
         .tally
         .step(Step::Cancel, planned.elapsed(), cancelled.is_ok());
+    cancelled.is_ok()
 }
 
 fn product(floor: &Floor, at: usize) -> &Product {

@@ -142,6 +142,16 @@ async fn the_judge_is_content_with_what_is_right_and_names_what_was_planted() {
     .await;
     judged.names("restocked", stray).await;
 
+    let revived = id(
+        &order,
+        "UPDATE orders SET status = 'confirmed', cancel_reason = NULL, refunded = false,
+             refunded_minor = 0, paid = true, payment_id = coalesce(payment_id, gen_random_uuid())
+         WHERE id = (SELECT id FROM orders WHERE cancel_reason = 'CUSTOMER_CANCELLED'
+                     ORDER BY id LIMIT 1) RETURNING id",
+    )
+    .await;
+    judged.names("called-off", revived).await;
+
     let unclaimed = id(
         &catalog,
         "DELETE FROM inbox WHERE (consumer, event_id) IN (SELECT consumer, event_id FROM inbox

@@ -96,6 +96,7 @@ fn books() -> (Snapshot, Record) {
                 total_minor: TOTAL,
             },
             other_answers: Vec::new(),
+            called_off: id == CANCELLED,
         });
         snapshot.reservations.push(Reservation {
             order_id: id,
@@ -138,6 +139,7 @@ fn books() -> (Snapshot, Record) {
             reason: "CART_EMPTY".to_owned(),
         },
         other_answers: Vec::new(),
+        called_off: false,
     });
     refund(&mut snapshot, CANCELLED, 3, TOTAL, None);
     come_back(&mut snapshot, &mut record);
@@ -329,6 +331,20 @@ fn an_order_that_was_refused_is_named() {
 }
 
 #[test]
+fn an_order_that_was_called_off_and_stands_is_named() {
+    named(
+        |_, record| record.asked[0].called_off = true,
+        &["called-off"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_that_the_shop_called_off_by_itself_is_no_offence() {
+    named(|_, record| record.asked[1].called_off = false, &[], "");
+}
+
+#[test]
 fn what_is_still_reserved_is_named() {
     named(
         |books, _| books.stock[0].reserved = 2,
@@ -400,7 +416,7 @@ fn a_cancelled_order_whose_money_was_kept_is_named() {
                 .given_back
                 .retain(|refund| refund.payment_id != payment);
         },
-        &["given-back", "payments-agree", "ledger-cash"],
+        &["called-off", "given-back", "payments-agree", "ledger-cash"],
         &CANCELLED.to_string(),
     );
 }
