@@ -9,6 +9,7 @@ mod answers;
 mod charges;
 mod events;
 mod finding;
+mod goods;
 mod ledger;
 mod mails;
 mod read;
@@ -27,6 +28,8 @@ pub fn audit(snapshot: &Snapshot, record: &Record) -> Vec<Finding> {
     vec![
         answers::answered(snapshot, record),
         answers::once(snapshot, record),
+        goods::asked_for(snapshot, record),
+        goods::carts(snapshot, record),
         answers::refused(snapshot, record),
         answers::called_off(snapshot, record),
         answers::returned(snapshot, record),

@@ -152,6 +152,17 @@ async fn the_judge_is_content_with_what_is_right_and_names_what_was_planted() {
     .await;
     judged.names("called-off", revived).await;
 
+    let more = id(
+        &order,
+        "UPDATE order_lines SET quantity = quantity + 1000 WHERE (order_id, position) =
+         (SELECT id, 0 FROM orders WHERE cart_id IS NOT NULL ORDER BY id LIMIT 1)
+         RETURNING order_id",
+    )
+    .await;
+    for check in ["answered", "asked-for", "carts"] {
+        judged.names(check, more).await;
+    }
+
     let unclaimed = id(
         &catalog,
         "DELETE FROM inbox WHERE (consumer, event_id) IN (SELECT consumer, event_id FROM inbox

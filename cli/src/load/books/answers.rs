@@ -20,6 +20,7 @@ pub(super) fn answered(snapshot: &Snapshot, record: &Record) -> Finding {
             order_id,
             currency,
             total_minor,
+            lines,
         } = &asked.end
         else {
             continue;
@@ -41,6 +42,12 @@ pub(super) fn answered(snapshot: &Snapshot, record: &Record) -> Finding {
                         )
                     },
                 );
+                finding.demand(order.lines == *lines, || {
+                    format!(
+                        "order {order_id} has {:?}, answered were {lines:?}",
+                        order.lines
+                    )
+                });
             }
         }
     }

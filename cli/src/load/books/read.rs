@@ -208,7 +208,7 @@ impl Sources {
 
     async fn orders(&self) -> anyhow::Result<Vec<Order>> {
         let mut orders: Vec<Order> = sqlx::query_as(
-            "SELECT o.id, o.request_id, o.status, o.currency, o.total_minor, o.refunded,
+            "SELECT o.id, o.request_id, o.account_id, o.status, o.currency, o.total_minor, o.refunded,
                     o.refunded_minor, o.owed_minor, o.created_at AS placed_at,
                     (SELECT min(c.changed_at) FROM order_changes c
                      WHERE c.account_id = o.account_id AND c.order_id = o.id

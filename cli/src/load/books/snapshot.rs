@@ -55,6 +55,8 @@ pub struct Order {
     pub id: Uuid,
     /// Under which request it was placed.
     pub request_id: Uuid,
+    /// Whose it is.
+    pub account_id: Uuid,
     /// "confirmed".
     pub status: String,
     /// "USD".

@@ -16,6 +16,7 @@ use super::*;
 use crate::load::record::{Asked, AskedReturn, End, Product, ReturnAnswer};
 
 const PRODUCT: Uuid = Uuid::from_u128(1);
+const BUYER: Uuid = Uuid::from_u128(2);
 const SOLD: Uuid = Uuid::from_u128(0x10);
 const CANCELLED: Uuid = Uuid::from_u128(0x20);
 const RETURNED: Uuid = Uuid::from_u128(0x30);
@@ -76,6 +77,7 @@ fn books() -> (Snapshot, Record) {
         snapshot.orders.push(Order {
             id,
             request_id: request_of(id),
+            account_id: BUYER,
             status: status.to_owned(),
             currency: "USD".to_owned(),
             total_minor: TOTAL,
@@ -89,11 +91,19 @@ fn books() -> (Snapshot, Record) {
         });
         record.asked.push(Asked {
             request_id: request_of(id),
-            account_id: Uuid::nil(),
+            account_id: BUYER,
+            lines: lines.clone(),
+            of_cart: id == RETURNED,
+            put_in_cart: if id == RETURNED {
+                lines.clone()
+            } else {
+                BTreeMap::new()
+            },
             end: End::Answered {
                 order_id: id,
                 currency: "USD".to_owned(),
                 total_minor: TOTAL,
+                lines: lines.clone(),
             },
             other_answers: Vec::new(),
             called_off: id == CANCELLED,
@@ -134,7 +144,10 @@ fn books() -> (Snapshot, Record) {
     }
     record.asked.push(Asked {
         request_id: REFUSED_REQUEST,
-        account_id: Uuid::nil(),
+        account_id: BUYER,
+        lines: BTreeMap::from([(PRODUCT, 1)]),
+        of_cart: false,
+        put_in_cart: BTreeMap::new(),
         end: End::Refused {
             reason: "CART_EMPTY".to_owned(),
         },
@@ -282,9 +295,99 @@ fn an_order_that_costs_something_else_than_answered_is_named() {
                 order_id: SOLD,
                 currency: "USD".to_owned(),
                 total_minor: TOTAL + 1,
+                lines: BTreeMap::from([(PRODUCT, 1)]),
             };
         },
         &["answered"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_of_something_else_than_answered_is_named() {
+    named(
+        |_, record| {
+            record.asked[0].end = End::Answered {
+                order_id: SOLD,
+                currency: "USD".to_owned(),
+                total_minor: TOTAL,
+                lines: BTreeMap::from([(PRODUCT, 2)]),
+            };
+        },
+        &["answered"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_of_something_else_than_asked_for_is_named() {
+    let other = Uuid::from_u128(0xbad);
+    for lines in [
+        BTreeMap::from([(PRODUCT, 2)]),
+        BTreeMap::from([(other, 1)]),
+        BTreeMap::from([(PRODUCT, 1), (other, 1)]),
+    ] {
+        named(
+            |_, record| record.asked[0].lines = lines,
+            &["asked-for"],
+            &SOLD.to_string(),
+        );
+    }
+}
+
+#[test]
+fn an_order_of_something_else_is_named_though_its_answer_got_lost() {
+    named(
+        |_, record| {
+            record.asked[0].end = End::Unknown {
+                last: "DEADLINE".to_owned(),
+            };
+            record.asked[0].lines.clear();
+        },
+        &["asked-for"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_in_anothers_name_is_named() {
+    named(
+        |books, _| books.orders[0].account_id = Uuid::from_u128(0xbad),
+        &["asked-for"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn what_was_ordered_twice_of_one_cart_is_named() {
+    named(
+        |_, record| record.asked[0].of_cart = true,
+        &["carts"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn what_an_earlier_wish_has_left_in_a_cart_may_be_ordered() {
+    named(
+        |_, record| {
+            record.asked[0].of_cart = true;
+            record.asked[3].put_in_cart = BTreeMap::from([(PRODUCT, 1)]);
+        },
+        &[],
+        "",
+    );
+}
+
+#[test]
+fn what_somebody_else_has_put_in_a_cart_counts_nothing() {
+    named(
+        |_, record| {
+            record.asked[0].of_cart = true;
+            record.asked[3].account_id = Uuid::from_u128(0xbad);
+            record.asked[3].put_in_cart = BTreeMap::from([(PRODUCT, 1)]);
+        },
+        &["carts"],
         &SOLD.to_string(),
     );
 }
