@@ -44,6 +44,7 @@ pub fn audit(snapshot: &Snapshot, record: &Record) -> Vec<Finding> {
         charges::return_refunds(snapshot),
         ledger::balanced(snapshot),
         ledger::cash(snapshot),
+        ledger::fees(snapshot),
         ledger::sales(snapshot),
         events::outbox(snapshot),
         events::processed(snapshot),

@@ -102,6 +102,16 @@ async fn the_judge_is_content_with_what_is_right_and_names_what_was_planted() {
     .await;
     judged.names("captured-once", stray).await;
 
+    let dearer = id(
+        &payment,
+        "UPDATE sandbox.charges SET fee_minor = fee_minor + 1 FROM payments
+         WHERE payments.id = payment_id AND payment_id =
+             (SELECT id FROM payments WHERE captured_minor > 0 ORDER BY id LIMIT 1)
+         RETURNING order_id",
+    )
+    .await;
+    judged.names("ledger-fees", dearer).await;
+
     let promised = id(
         &catalog,
         "UPDATE stock SET reserved = 3 WHERE product_id =

@@ -333,16 +333,17 @@ impl Sources {
             "SELECT refund_id, payment_id, amount_minor, NULL::uuid FROM sandbox.refunds",
         )
         .await?;
-        let rows: Vec<(Uuid, String, i64, bool)> = sqlx::query_as(
-            "SELECT payment_id, currency, amount_minor, decline_reason IS NULL
+        let rows: Vec<(Uuid, String, i64, i64, bool)> = sqlx::query_as(
+            "SELECT payment_id, currency, amount_minor, fee_minor, decline_reason IS NULL
              FROM sandbox.charges",
         )
         .fetch_all(&self.payment)
         .await?;
-        let charge = |(payment_id, currency, amount_minor, captured)| Charge {
+        let charge = |(payment_id, currency, amount_minor, fee_minor, captured)| Charge {
             payment_id,
             currency,
             amount_minor,
+            fee_minor,
             captured,
         };
         snapshot.charges = rows.into_iter().map(charge).collect();

@@ -173,6 +173,8 @@ pub struct Charge {
     pub currency: String,
     /// How much, in minor units.
     pub amount_minor: i64,
+    /// What the provider keeps of it.
+    pub fee_minor: i64,
     /// The money was taken.
     pub captured: bool,
 }

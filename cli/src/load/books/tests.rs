@@ -24,6 +24,8 @@ const RETURN: Uuid = Uuid::from_u128(0x40);
 const RETURN_REQUEST: Uuid = Uuid::from_u128(0x140);
 const REFUSED_REQUEST: Uuid = Uuid::from_u128(0x300);
 const TOTAL: i64 = 4_250;
+/// What the provider keeps of it.
+const FEE: i64 = 85;
 /// What goes back for the one piece of two that came back.
 const PART: i64 = TOTAL / 2;
 
@@ -128,12 +130,15 @@ fn books() -> (Snapshot, Record) {
             payment_id: payment_of(id),
             currency: "USD".to_owned(),
             amount_minor: TOTAL,
+            fee_minor: FEE,
             captured: true,
         });
         let sale = entries(id, 1, "customer_receivable", "revenue", TOTAL);
         let settlement = entries(id, 2, "cash_at_provider", "customer_receivable", TOTAL);
         snapshot.entries.extend(sale);
         snapshot.entries.extend(settlement);
+        let fee = entries(id, 5, "fees", "cash_at_provider", FEE);
+        snapshot.entries.extend(fee);
         snapshot.deliveries.push(Delivery {
             id: delivery_of(id),
             template: "order_confirmed".to_owned(),
@@ -490,7 +495,12 @@ fn more_sold_than_there_was_is_named() {
 fn a_charge_that_is_missing_is_named() {
     named(
         |books, _| books.charges[0].captured = false,
-        &["captured-once", "payments-agree", "ledger-cash"],
+        &[
+            "captured-once",
+            "payments-agree",
+            "ledger-cash",
+            "ledger-fees",
+        ],
         &SOLD.to_string(),
     );
 }
@@ -742,17 +752,48 @@ fn a_transaction_that_does_not_balance_is_named() {
 fn a_capture_that_was_not_booked_is_named() {
     named(
         |books, _| books.entries.retain(|entry| entry.order_id != SOLD),
-        &["ledger-cash", "ledger-sales"],
+        &["ledger-cash", "ledger-fees", "ledger-sales"],
+        &SOLD.to_string(),
+    );
+}
+
+/// What was booked as the fee of an order.
+fn fee_of(books: &mut Snapshot, order: Uuid) -> impl Iterator<Item = &mut Entry> {
+    let is_it =
+        move |entry: &&mut Entry| entry.order_id == order && entry.amount_minor.abs() == FEE;
+    books.entries.iter_mut().filter(is_it)
+}
+
+#[test]
+fn a_fee_that_was_booked_at_another_amount_is_named() {
+    named(
+        |books, _| fee_of(books, SOLD).for_each(|entry| entry.amount_minor *= 2),
+        &["ledger-cash", "ledger-fees"],
         &SOLD.to_string(),
     );
 }
 
 #[test]
-fn a_fee_that_the_provider_keeps_is_no_offence() {
+fn a_fee_that_was_booked_as_something_else_is_named() {
     named(
         |books, _| {
-            let fee = entries(SOLD, 9, "provider_fees", "cash_at_provider", 30);
-            books.entries.extend(fee);
+            fee_of(books, SOLD)
+                .filter(|entry| entry.account == "fees")
+                .for_each(|entry| entry.account = "late_fees".to_owned());
+        },
+        &["ledger-fees"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_charge_of_which_the_provider_keeps_nothing_is_no_offence() {
+    named(
+        |books, _| {
+            books.charges[0].fee_minor = 0;
+            books
+                .entries
+                .retain(|entry| entry.order_id != SOLD || entry.amount_minor.abs() != FEE);
         },
         &[],
         "",
