@@ -13,18 +13,11 @@ pub const MAX_PRODUCTS: usize = 100;
 pub const LIFE: Duration = Duration::from_hours(7 * 24);
 
 svc_kit::id!(
-    /// A cart, from when something is first put in until it is forgotten.
+    /// A cart, from when something is first put in until it is ordered or
+    /// forgotten. It is ordered at most once: what is left in it then, and
+    /// what is put in later, is another cart.
     pub struct CartId
 );
-
-/// What a cart held at one time. It is ordered at most once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CartState {
-    /// Which cart.
-    pub id: CartId,
-    /// The version that it had.
-    pub version: i64,
-}
 
 /// Products and quantities, in the order in which they were put in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,7 +26,8 @@ pub struct Cart {
     pub items: Vec<Item>,
     /// `None` while there is no cart.
     pub id: Option<CartId>,
-    /// Grows with each change; 0 while there never was a cart.
+    /// Grows with each change, also from one cart to the next; 0 while there
+    /// never was one.
     pub version: i64,
 }
 
@@ -41,12 +35,6 @@ impl Cart {
     /// The products in it.
     pub fn product_ids(&self) -> Vec<ProductId> {
         self.items.iter().map(|item| item.product_id).collect()
-    }
-
-    /// Its present state, when there is a cart.
-    pub fn state(&self) -> Option<CartState> {
-        let version = self.version;
-        self.id.map(|id| CartState { id, version })
     }
 
     /// The cart with what the offers say. Products without an offer stay in

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     address::{self, Address},
-    cart::CartState,
+    cart::CartId,
     product::ProductId,
 };
 
@@ -217,8 +217,8 @@ pub struct Order {
     pub account_id: AccountId,
     /// The request that placed it.
     pub request: RequestKey,
-    /// What was ordered of the cart; `None` for an order of items.
-    pub cart: Option<CartState>,
+    /// The cart that was ordered; `None` for an order of items.
+    pub cart: Option<CartId>,
     /// What was bought; never empty.
     pub lines: Vec<Line>,
     /// What it costs; more than nothing.

@@ -16,10 +16,7 @@ use crate::{
     },
     product::Item,
     purchase,
-    store::{
-        carts::TAKEN_LIFE,
-        orders::{self, Elder},
-    },
+    store::orders::{self, Elder},
 };
 
 /// What a customer asks for.
@@ -51,8 +48,8 @@ impl PlaceOrder {
 /// # Errors
 /// `Invalid` for an empty cart or an unknown product, `Conflict` when the price
 /// changed, a purchase limit is exceeded, a fraud screen refuses or the request
-/// id was used for something else, `Contended` when another request has just
-/// ordered the cart, `Unavailable` when svc-catalog is away.
+/// id was used for something else, `Contended` when another request has ordered
+/// what is in the cart, `Unavailable` when svc-catalog is away.
 #[tracing::instrument(name = "order.place_order", skip_all)]
 pub async fn place_order(app: &App, caller: &Caller, command: PlaceOrder) -> Result<Order, Error> {
     let account = caller.account_id;
@@ -74,8 +71,7 @@ pub async fn place_order(app: &App, caller: &Caller, command: PlaceOrder) -> Res
 async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Order, Error> {
     let (items, cart) = if command.is_of_cart() {
         let cart = app.carts.read(account).await?;
-        let state = cart.state();
-        (cart.items, state)
+        (cart.items, cart.id)
     } else {
         (command.items.clone(), None)
     };
@@ -105,7 +101,10 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     if !app.placing.write(&order, &limited, &doubts).await? {
         let mut db = app.db.writer().acquire().await.map_err(StoreError::from)?;
         return match orders::elder(&mut db, &order).await? {
-            Elder::SameRequest(earlier) => same_request(earlier, command),
+            Elder::SameRequest(earlier) => {
+                drop(db);
+                answered_before(app, earlier, command).await
+            }
             Elder::SameCart(earlier) => {
                 drop(db);
                 // Whoever placed it may have been cut off before the cart was emptied.
@@ -116,9 +115,7 @@ async fn place(app: &App, account: AccountId, command: &PlaceOrder) -> Result<Or
     }
     metrics::PLACED.with_label_values::<&str>(&[]).inc();
     tracing::info!(order_id = %order.id, lines = order.lines.len(), total = %order.total, "placed");
-    if command.is_of_cart() {
-        empty_cart(app, &order).await;
-    }
+    empty_cart(app, &order).await;
     Ok(Arc::unwrap_or_clone(order))
 }
 
@@ -143,30 +140,29 @@ async fn earlier(
         return Ok(None);
     };
     drop(db);
-    let first = same_request(earlier, command)?;
+    answered_before(app, earlier, command).await.map(Some)
+}
+
+/// The first answer again, if this is the same request.
+async fn answered_before(app: &App, first: Order, command: &PlaceOrder) -> Result<Order, Error> {
+    if first.request != command.request {
+        return Err(Error::RequestIdReused);
+    }
     // Whoever answered first may have been cut off before the cart was emptied.
-    if command.is_of_cart() && app.clock.now() < first.created_at + TAKEN_LIFE {
-        empty_cart(app, &first).await;
-    }
-    Ok(Some(first))
+    empty_cart(app, &first).await;
+    Ok(first.as_placed())
 }
 
-fn same_request(earlier: Order, command: &PlaceOrder) -> Result<Order, Error> {
-    if earlier.request == command.request {
-        Ok(earlier.as_placed())
-    } else {
-        Err(Error::RequestIdReused)
-    }
-}
-
-/// Takes what was ordered out of the cart. The order stands, whether this
-/// works or not.
+/// Takes what was ordered out of the cart, unless that was done. The order
+/// stands, whether this works or not; until it does, nothing else is ordered of
+/// this cart.
 async fn empty_cart(app: &App, order: &Order) {
+    let Some(cart) = order.cart else { return };
     let ordered = order.lines.iter().map(|line| Item {
         product_id: line.product_id,
         quantity: line.quantity,
     });
-    if let Err(error) = app.carts.take(order.account_id, order.id, ordered).await {
+    if let Err(error) = app.carts.take(order.account_id, cart, ordered).await {
         tracing::warn!(order_id = %order.id, %error, "the cart still holds what was ordered");
     }
 }

@@ -9,6 +9,7 @@ mod answers;
 mod charges;
 mod events;
 mod finding;
+mod goods;
 mod ledger;
 mod mails;
 mod read;
@@ -27,7 +28,10 @@ pub fn audit(snapshot: &Snapshot, record: &Record) -> Vec<Finding> {
     vec![
         answers::answered(snapshot, record),
         answers::once(snapshot, record),
+        goods::asked_for(snapshot, record),
+        goods::carts(snapshot, record),
         answers::refused(snapshot, record),
+        answers::called_off(snapshot, record),
         answers::returned(snapshot, record),
         stock::bounds(snapshot),
         stock::on_hand(snapshot, record),
@@ -40,6 +44,7 @@ pub fn audit(snapshot: &Snapshot, record: &Record) -> Vec<Finding> {
         charges::return_refunds(snapshot),
         ledger::balanced(snapshot),
         ledger::cash(snapshot),
+        ledger::fees(snapshot),
         ledger::sales(snapshot),
         events::outbox(snapshot),
         events::processed(snapshot),

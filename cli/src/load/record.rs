@@ -39,10 +39,18 @@ pub struct Asked {
     pub request_id: Uuid,
     /// Who asked.
     pub account_id: Uuid,
+    /// Of what: pieces by product. Of a cart, what the shop said was in it.
+    pub lines: BTreeMap<Uuid, i64>,
+    /// By way of the cart.
+    pub of_cart: bool,
+    /// What was put into the cart before, or may have been: pieces by product.
+    pub put_in_cart: BTreeMap<Uuid, i64>,
     /// How it ended.
     pub end: End,
     /// Orders that a repeat was answered with, if they were others.
     pub other_answers: Vec<Uuid>,
+    /// Its order was called off, and that was answered.
+    pub called_off: bool,
 }
 
 /// How a request ended.
@@ -56,6 +64,8 @@ pub enum End {
         currency: String,
         /// What it costs, in minor units.
         total_minor: i64,
+        /// What is in it: pieces by product.
+        lines: BTreeMap<Uuid, i64>,
     },
     /// With a definite no; no try was left without an answer.
     Refused {

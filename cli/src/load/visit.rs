@@ -2,6 +2,7 @@
 //! planned, not from when there was time for it: a shop that holds up one
 //! customer must not look quick because the next one came late.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use proto::souk::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::souk::catalog::v1::{GetProductRequest, ListProductsRequest, SearchProductsRequest};
 use proto::souk::order::v1::order_service_client::OrderServiceClient;
 use proto::souk::order::v1::{
-    CancelOrderRequest, Order, OrderItem, PlaceOrderRequest, SetCartItemRequest,
+    CancelOrderRequest, Cart, Order, OrderItem, PlaceOrderRequest, SetCartItemRequest,
 };
 use proto::souk::r#type::v1::Address;
 use svc_kit::money::Money;
@@ -78,10 +79,14 @@ async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Insta
         .of_cart
         .then(|| customer.cart.try_lock().ok())
         .flatten();
-    let of_cart = cart.is_some() && fill_cart(floor, customer, wish, cart_planned).await;
+    let mut put_in_cart = BTreeMap::new();
+    let filled = match cart {
+        Some(_) => fill_cart(floor, customer, wish, cart_planned, &mut put_in_cart).await,
+        None => None,
+    };
     sleep_until(planned).await;
 
-    let request = request(floor, wish, of_cart);
+    let request = request(floor, wish, filled.as_ref());
     let end = place(floor, customer, &request).await;
     let good = matches!(end, End::Answered { .. });
     floor.tally.step(Step::Place, planned.elapsed(), good);
@@ -93,8 +98,24 @@ async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Insta
     let mut asked = Asked {
         request_id: request.request_id.parse().unwrap_or_default(),
         account_id: customer.account_id,
+        lines: match &filled {
+            Some(cart) => pieces(
+                cart.items
+                    .iter()
+                    .map(|item| (&item.product_id, item.quantity)),
+            ),
+            None => pieces(
+                request
+                    .items
+                    .iter()
+                    .map(|item| (&item.product_id, item.quantity)),
+            ),
+        },
+        of_cart: filled.is_some(),
+        put_in_cart,
         end,
         other_answers: Vec::new(),
+        called_off: false,
     };
     if let End::Answered { order_id, .. } = asked.end {
         if wish.repeated
@@ -107,7 +128,7 @@ async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Insta
         }
         drop(cart);
         if let Some(after) = wish.cancelled_after {
-            cancel(floor, customer, order_id, after).await;
+            asked.called_off = cancel(floor, customer, order_id, after).await;
         }
     }
     let order_id = asked.end.order_id();
@@ -117,9 +138,18 @@ async fn order(floor: &Floor, wish: &Wish, planned: Instant, cart_planned: Insta
     }
 }
 
-/// Puts what is wanted into the cart; false when that did not work.
-async fn fill_cart(floor: &Floor, customer: &Arc<Customer>, wish: &Wish, planned: Instant) -> bool {
+/// Puts what is wanted into the cart, and notes what may have got in; none when
+/// that did not work. What an earlier wish has left in it is in it, too.
+async fn fill_cart(
+    floor: &Floor,
+    customer: &Arc<Customer>,
+    wish: &Wish,
+    planned: Instant,
+    put: &mut BTreeMap<Uuid, i64>,
+) -> Option<Cart> {
+    let mut cart = None;
     for (at, quantity) in &wish.lines {
+        *put.entry(product(floor, *at).id).or_default() += i64::from(*quantity);
         let item = SetCartItemRequest {
             product_id: product(floor, *at).id.to_string(),
             quantity: *quantity,
@@ -129,14 +159,14 @@ async fn fill_cart(floor: &Floor, customer: &Arc<Customer>, wish: &Wish, planned
         let mut orders = OrderServiceClient::new(customer.login.wire.clone());
         let set = within(orders.set_cart_item(request)).await;
         floor.tally.step(Step::Cart, planned.elapsed(), set.is_ok());
-        if set.is_err() {
-            return false;
-        }
+        cart = Some(set.ok()?);
     }
-    true
+    cart
 }
 
-fn request(floor: &Floor, wish: &Wish, of_cart: bool) -> PlaceOrderRequest {
+/// Of what is in the cart, for what the shop said it costs; or else of the
+/// items themselves.
+fn request(floor: &Floor, wish: &Wish, cart: Option<&Cart>) -> PlaceOrderRequest {
     let items = wish.lines.iter().map(|(at, quantity)| OrderItem {
         product_id: product(floor, *at).id.to_string(),
         quantity: *quantity,
@@ -146,16 +176,16 @@ fn request(floor: &Floor, wish: &Wish, of_cart: bool) -> PlaceOrderRequest {
         .iter()
         .map(|(at, quantity)| product(floor, *at).price_minor * i64::from(*quantity))
         .sum();
-    let usd = "USD".parse().ok();
+    let total = || Some(Money::new("USD".parse().ok()?, total).into());
     PlaceOrderRequest {
         request_id: svc_kit::id::generate(&floor.clock).to_string(),
-        items: if of_cart { Vec::new() } else { items.collect() },
+        items: match cart {
+            Some(_) => Vec::new(),
+            None => items.collect(),
+        },
         shipping_address: Some(address()),
         payment_token: wish.payment_token.to_owned(),
-        // A cart may hold what an earlier wish has left in it.
-        expected_total: usd
-            .filter(|_| !of_cart)
-            .map(|usd| Money::new(usd, total).into()),
+        expected_total: cart.map_or_else(total, |cart| cart.total.clone()),
         ..PlaceOrderRequest::default()
     }
 }
@@ -210,10 +240,28 @@ fn answered(order: &Order) -> Option<End> {
         order_id: order.id.parse::<Uuid>().ok()?,
         currency: total.currency.code().to_owned(),
         total_minor: total.minor,
+        lines: pieces(
+            order
+                .lines
+                .iter()
+                .map(|line| (&line.product_id, line.quantity)),
+        ),
     })
 }
 
-async fn cancel(floor: &Floor, customer: &Customer, order_id: Uuid, after: Duration) {
+/// Pieces by product. An id that makes no sense becomes one that nobody has.
+fn pieces<'a>(lines: impl Iterator<Item = (&'a String, i32)>) -> BTreeMap<Uuid, i64> {
+    let mut pieces = BTreeMap::new();
+    for (product, quantity) in lines {
+        *pieces
+            .entry(product.parse().unwrap_or_default())
+            .or_default() += i64::from(quantity);
+    }
+    pieces
+}
+
+/// Calls an order off; false when that was refused, or nobody knows.
+async fn cancel(floor: &Floor, customer: &Customer, order_id: Uuid, after: Duration) -> bool {
     sleep(after).await;
     let planned = Instant::now();
     let request = CancelOrderRequest {
@@ -228,6 +276,7 @@ async fn cancel(floor: &Floor, customer: &Customer, order_id: Uuid, after: Durat
     floor
         .tally
         .step(Step::Cancel, planned.elapsed(), cancelled.is_ok());
+    cancelled.is_ok()
 }
 
 fn product(floor: &Floor, at: usize) -> &Product {

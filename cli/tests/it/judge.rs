@@ -102,6 +102,16 @@ async fn the_judge_is_content_with_what_is_right_and_names_what_was_planted() {
     .await;
     judged.names("captured-once", stray).await;
 
+    let dearer = id(
+        &payment,
+        "UPDATE sandbox.charges SET fee_minor = fee_minor + 1 FROM payments
+         WHERE payments.id = payment_id AND payment_id =
+             (SELECT id FROM payments WHERE captured_minor > 0 ORDER BY id LIMIT 1)
+         RETURNING order_id",
+    )
+    .await;
+    judged.names("ledger-fees", dearer).await;
+
     let promised = id(
         &catalog,
         "UPDATE stock SET reserved = 3 WHERE product_id =
@@ -141,6 +151,27 @@ async fn the_judge_is_content_with_what_is_right_and_names_what_was_planted() {
     )
     .await;
     judged.names("restocked", stray).await;
+
+    let revived = id(
+        &order,
+        "UPDATE orders SET status = 'confirmed', cancel_reason = NULL, refunded = false,
+             refunded_minor = 0, paid = true, payment_id = coalesce(payment_id, gen_random_uuid())
+         WHERE id = (SELECT id FROM orders WHERE cancel_reason = 'CUSTOMER_CANCELLED'
+                     ORDER BY id LIMIT 1) RETURNING id",
+    )
+    .await;
+    judged.names("called-off", revived).await;
+
+    let more = id(
+        &order,
+        "UPDATE order_lines SET quantity = quantity + 1000 WHERE (order_id, position) =
+         (SELECT id, 0 FROM orders WHERE cart_id IS NOT NULL ORDER BY id LIMIT 1)
+         RETURNING order_id",
+    )
+    .await;
+    for check in ["answered", "asked-for", "carts"] {
+        judged.names(check, more).await;
+    }
 
     let unclaimed = id(
         &catalog,

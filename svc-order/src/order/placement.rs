@@ -6,7 +6,7 @@ use svc_kit::{error::Invalid, id::AccountId, money::Money};
 use super::{Line, Order, OrderId, PaymentToken, RequestKey, Status};
 use crate::{
     address::Address,
-    cart::CartState,
+    cart::CartId,
     checkout::CheckoutRules,
     product::{Item, MAX_QUANTITY, Offers, ProductId},
 };
@@ -49,8 +49,8 @@ pub struct Placement {
     pub account_id: AccountId,
     /// The request.
     pub request: RequestKey,
-    /// The cart whose items these are, as it was read.
-    pub cart: Option<CartState>,
+    /// The cart whose items these are.
+    pub cart: Option<CartId>,
     /// Where it goes.
     pub shipping_address: Address,
     /// With what it is paid.

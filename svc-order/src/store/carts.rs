@@ -17,16 +17,11 @@ use svc_kit::{
 
 use crate::{
     cart::{self, Cart, CartId},
-    order::OrderId,
     product::{Item, ProductId},
 };
 
 /// The channel on which changed carts are told, by their account.
 pub const CHANNEL: &str = "souk:order:carts";
-
-/// How long it is remembered that an order took its items out of the cart.
-/// Within that time taking them out is safe to repeat.
-pub const TAKEN_LIFE: Duration = Duration::from_hours(24);
 
 /// The fields of a cart's hash that are no products.
 const ID: &str = "id";
@@ -157,28 +152,28 @@ impl Carts {
         )
     }
 
-    /// Takes out what was ordered, and nothing that was added since. Within
-    /// [`TAKEN_LIFE`] a repeat for the same order changes nothing.
+    /// Takes out what was ordered, and nothing that was added since; what is
+    /// left is another cart. A repeat changes nothing.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn take(
         &self,
         account: AccountId,
-        order: OrderId,
+        cart: CartId,
         ordered: impl IntoIterator<Item = Item>,
     ) -> Result<(), CartStoreError> {
         let mut args = vec![
+            cart.to_string(),
+            new_id(),
             millis(cart::LIFE),
-            millis(TAKEN_LIFE),
             CHANNEL.to_owned(),
             account.to_string(),
         ];
         for item in ordered {
             args.extend([item.product_id.to_string(), item.quantity.to_string()]);
         }
-        let mark = format!("{}:taken:{order}", key(account));
-        self.run(&self.take, vec![key(account), mark], args).await?;
+        self.run(&self.take, vec![key(account)], args).await?;
         Ok(())
     }
 
@@ -214,8 +209,8 @@ fn changing(account: AccountId, expected_version: i64) -> Vec<String> {
     ]
 }
 
-/// The id of a cart that comes into being. Nobody can guess it, and a cart that
-/// was forgotten, whose versions begin anew, never gets its old one back.
+/// The id of a cart that comes into being. Nobody can guess it, and no cart that
+/// was ordered or forgotten ever gets its old one back.
 fn new_id() -> String {
     let id = uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
     CartId(id).to_string()

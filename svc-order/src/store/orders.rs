@@ -12,9 +12,9 @@ use sqlx::PgConnection;
 use svc_kit::{error::StoreError, id::AccountId, outbox};
 use uuid::Uuid;
 
-use self::row::{LineRow, Row};
+use self::row::{LineRow, ORDERED_ONCE, Row};
 use crate::{
-    cart::CartState,
+    cart::CartId,
     list_stuck_checkouts::StuckCheckout,
     order::{Order, OrderId},
 };
@@ -42,7 +42,7 @@ macro_rules! select_orders {
 }
 
 /// Inserts new orders with their lines, once for each request id and once for
-/// each state of a cart, and announces those that were inserted. Returns them;
+/// each cart, and announces those that were inserted. Returns them;
 /// for the others [`elder`] tells why not. Whoever comes second waits here until
 /// the first has committed, and then inserts nothing. It is one statement: it
 /// needs no transaction around it.
@@ -130,7 +130,7 @@ pub async fn insert_all(
 pub enum Elder {
     /// Its request had placed this order already.
     SameRequest(Order),
-    /// Another request had ordered the same state of the cart: this order.
+    /// Another request had ordered the same cart: this order.
     SameCart(Order),
 }
 
@@ -154,17 +154,17 @@ pub async fn elder(db: &mut PgConnection, order: &Order) -> Result<Elder, StoreE
     ))
 }
 
-/// The order that was made of this state of a cart.
+/// The order that was made of a cart.
 async fn find_by_cart(
     db: &mut PgConnection,
     account: AccountId,
-    cart: CartState,
+    cart: CartId,
 ) -> Result<Option<Order>, StoreError> {
     let row = select_orders!(
         "WHERE account_id = $1 AND cart_id = $2 AND cart_version = $3",
         account.0,
-        cart.id.0,
-        cart.version
+        cart.0,
+        ORDERED_ONCE
     )
     .fetch_optional(&mut *db)
     .await?;

@@ -1,14 +1,44 @@
 //! Placing an order of what is in the cart.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use svc_kit::error::Kind;
-use svc_order::{clear_cart::clear_cart, place_order::place_order};
+use svc_order::{
+    clear_cart::clear_cart,
+    order::{Order, OrderId, placement::Placement},
+    place_order::{PlaceOrder, place_order},
+};
 
 use crate::support::{PLACED, Shop, at_once, eur, kind, no_redis, order_of, order_of_cart, reason};
 
 const ALREADY_ORDERED: (Kind, &str) = (Kind::Contended, "CART_ALREADY_ORDERED");
+
+/// The order of what is in the cart now, not yet written.
+async fn drawn_up(shop: &Shop, command: &PlaceOrder) -> Arc<Order> {
+    let (app, account_id) = (&shop.app, shop.customer.account_id);
+    let cart = app.carts.read(account_id).await.unwrap();
+    let placement = Placement {
+        id: OrderId::generate(&app.clock),
+        account_id,
+        request: command.request,
+        cart: cart.id,
+        shipping_address: command.shipping_address.clone(),
+        payment_token: command.payment_token.clone(),
+        expected_total: None,
+    };
+    let offers = app.catalog.offers(cart.product_ids()).await.unwrap();
+    let order = Order::place(placement, &cart.items, &offers, &app.rules, app.clock.now());
+    Arc::new(order.unwrap())
+}
+
+/// Places an order as a process does that dies after the commit: the order
+/// stands, and the cart still holds everything.
+async fn placed_and_not_emptied(shop: &Shop, command: &PlaceOrder) -> Order {
+    let order = drawn_up(shop, command).await;
+    assert!(shop.app.placing.write(&order, &[], &[]).await.unwrap());
+    Arc::unwrap_or_clone(order)
+}
 
 #[sqlx::test(migrations = false)]
 async fn the_cart_is_ordered_and_emptied(pool: PgPool) {
@@ -38,6 +68,24 @@ async fn a_repeat_gets_the_first_answer_though_the_cart_is_empty(pool: PgPool) {
 
     assert_eq!(shop.place(command).await.unwrap(), first);
     assert_eq!(shop.outbox().await, [PLACED]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_repeat_empties_the_cart_when_the_first_was_cut_off_before_that(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 2).await;
+    let command = order_of_cart();
+    let first = placed_and_not_emptied(&shop, &command).await;
+    assert_eq!(shop.cart().await, [(tent, 2)]);
+
+    assert_eq!(shop.place(command).await.unwrap().id, first.id);
+    assert!(shop.cart().await.is_empty());
+
+    let mug = shop.catalog.sell("Mug", eur(9_00));
+    shop.put_in_cart(mug, 1).await;
+    let next = shop.place(order_of_cart()).await.unwrap();
+    assert_eq!(next.total, eur(9_00));
 }
 
 #[sqlx::test(migrations = false)]
@@ -120,15 +168,19 @@ async fn a_cart_that_was_filled_again_is_ordered_again(pool: PgPool) {
     let second = shop.place(order_of_cart()).await.unwrap();
     assert_ne!(first.id, second.id);
 
-    // Clearing keeps the cart what it is: its versions go on.
+    // Clearing keeps the cart what it is.
+    let read = || shop.app.carts.read(shop.customer.account_id);
     shop.put_in_cart(tent, 2).await;
+    let full = read().await.unwrap();
     clear_cart(&shop.app, &shop.customer, 0).await.unwrap();
     shop.put_in_cart(tent, 1).await;
+    let again = read().await.unwrap();
+    assert_eq!(again.id, full.id);
+    assert!(again.version > full.version);
     let third = shop.place(order_of_cart()).await.unwrap();
 
     let carts = [first, second, third].map(|order| order.cart.unwrap());
-    assert!(carts.iter().all(|cart| cart.id == carts[0].id));
-    assert!(carts.is_sorted_by(|a, b| a.version < b.version));
+    assert!(carts[0] != carts[1] && carts[1] != carts[2] && carts[2] != carts[0]);
     assert_eq!(shop.outbox().await, [PLACED; 3]);
 }
 
@@ -137,18 +189,7 @@ async fn a_cart_that_was_ordered_but_not_emptied_is_emptied_and_not_ordered_agai
     let shop = Shop::new(pool).await;
     let tent = shop.catalog.sell("Tent", eur(42_00));
     shop.put_in_cart(tent, 2).await;
-    let cart = shop.app.carts.read(shop.customer.account_id).await.unwrap();
-    // As it is when a process dies after the commit: the order stands and
-    // names the cart, which still holds everything.
-    let command = order_of(&[(tent, 2)]);
-    let first = shop.place(command).await.unwrap();
-    sqlx::query("UPDATE orders SET cart_id = $2, cart_version = $3 WHERE id = $1")
-        .bind(first.id.0)
-        .bind(cart.id.unwrap().0)
-        .bind(cart.version)
-        .execute(shop.db().writer())
-        .await
-        .unwrap();
+    placed_and_not_emptied(&shop, &order_of_cart()).await;
 
     let error = shop.place(order_of_cart()).await.unwrap_err();
 
@@ -163,6 +204,81 @@ async fn a_cart_that_was_ordered_but_not_emptied_is_emptied_and_not_ordered_agai
 }
 
 #[sqlx::test(migrations = false)]
+async fn what_was_ordered_is_not_ordered_again_with_what_was_put_in_since(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let (tent, mug) = (
+        shop.catalog.sell("Tent", eur(42_00)),
+        shop.catalog.sell("Mug", eur(9_00)),
+    );
+    shop.put_in_cart(tent, 2).await;
+    placed_and_not_emptied(&shop, &order_of_cart()).await;
+    shop.put_in_cart(mug, 1).await;
+
+    let error = shop.place(order_of_cart()).await.unwrap_err();
+
+    assert_eq!((kind(&error), reason(&error)), ALREADY_ORDERED);
+    assert_eq!(shop.cart().await, [(mug, 1)]);
+    let second = shop.place(order_of_cart()).await.unwrap();
+    assert_eq!(second.total, eur(9_00));
+    assert_eq!(shop.outbox().await, [PLACED, PLACED]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn of_two_requests_that_read_one_cart_before_and_after_a_change_one_is_placed(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let (tent, mug) = (
+        shop.catalog.sell("Tent", eur(42_00)),
+        shop.catalog.sell("Mug", eur(9_00)),
+    );
+    shop.put_in_cart(tent, 2).await;
+    let before = drawn_up(&shop, &order_of_cart()).await;
+    shop.put_in_cart(mug, 1).await;
+    let after = drawn_up(&shop, &order_of_cart()).await;
+
+    assert!(shop.app.placing.write(&after, &[], &[]).await.unwrap());
+    assert!(!shop.app.placing.write(&before, &[], &[]).await.unwrap());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_repeat_leaves_alone_what_was_put_in_after_redis_forgot_the_cart(pool: PgPool) {
+    use fred::interfaces::KeysInterface as _;
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 1).await;
+    let command = order_of_cart();
+    placed_and_not_emptied(&shop, &command).await;
+    let redis = svc_kit::testing::redis().await;
+    let key = format!("souk:order:cart:{{{}}}", shop.customer.account_id);
+    let _: bool = redis.del(&key).await.unwrap();
+    shop.put_in_cart(tent, 1).await;
+
+    shop.place(command).await.unwrap();
+
+    assert_eq!(shop.cart().await, [(tent, 1)]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_an_earlier_release_has_ordered_says_nothing_of_the_cart(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let tent = shop.catalog.sell("Tent", eur(42_00));
+    shop.put_in_cart(tent, 1).await;
+    let command = order_of_cart();
+    let first = placed_and_not_emptied(&shop, &command).await;
+    // It wrote the cart's version, emptied the cart and left it its id.
+    sqlx::query("UPDATE orders SET cart_version = 1 WHERE id = $1")
+        .bind(first.id.0)
+        .execute(shop.db().writer())
+        .await
+        .unwrap();
+
+    shop.place(command).await.unwrap();
+
+    assert_eq!(shop.cart().await, [(tent, 1)]);
+    shop.place(order_of_cart()).await.unwrap();
+    assert!(shop.cart().await.is_empty());
+}
+
+#[sqlx::test(migrations = false)]
 async fn only_what_was_ordered_leaves_the_cart(pool: PgPool) {
     let shop = Shop::new(pool).await;
     let (tent, mug) = (
@@ -170,7 +286,7 @@ async fn only_what_was_ordered_leaves_the_cart(pool: PgPool) {
         shop.catalog.sell("Mug", eur(9_00)),
     );
     shop.put_in_cart(tent, 2).await;
-    let order = shop.place(order_of(&[(tent, 2)])).await.unwrap();
+    let order = placed_and_not_emptied(&shop, &order_of_cart()).await;
     let ordered = || shop.app.carts.read(shop.customer.account_id);
 
     // Another device adds before the cart is emptied.
@@ -181,16 +297,16 @@ async fn only_what_was_ordered_leaves_the_cart(pool: PgPool) {
         quantity: line.quantity,
     });
     let lines: Vec<_> = lines.collect();
-    let account = shop.customer.account_id;
+    let (account, cart) = (shop.customer.account_id, order.cart.unwrap());
     shop.app
         .carts
-        .take(account, order.id, lines.clone())
+        .take(account, cart, lines.clone())
         .await
         .unwrap();
     assert_eq!(shop.cart().await, [(tent, 3), (mug, 1)]);
 
     let version = ordered().await.unwrap().version;
-    shop.app.carts.take(account, order.id, lines).await.unwrap();
+    shop.app.carts.take(account, cart, lines).await.unwrap();
     assert_eq!(shop.cart().await, [(tent, 3), (mug, 1)]);
     assert_eq!(ordered().await.unwrap().version, version);
 }

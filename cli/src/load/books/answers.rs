@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::Finding;
 use super::snapshot::{Order, Return, Snapshot};
+use super::{Finding, charges};
 use crate::load::record::{AskedReturn, End, Record};
 
 /// Every answered order exists, as it was answered.
@@ -14,16 +14,13 @@ pub(super) fn answered(snapshot: &Snapshot, record: &Record) -> Finding {
         "answered",
         "every answered order exists, as it was answered",
     );
-    let orders: BTreeMap<Uuid, &Order> = snapshot
-        .orders
-        .iter()
-        .map(|order| (order.id, order))
-        .collect();
+    let orders = by_id(snapshot);
     for asked in &record.asked {
         let End::Answered {
             order_id,
             currency,
             total_minor,
+            lines,
         } = &asked.end
         else {
             continue;
@@ -45,6 +42,12 @@ pub(super) fn answered(snapshot: &Snapshot, record: &Record) -> Finding {
                         )
                     },
                 );
+                finding.demand(order.lines == *lines, || {
+                    format!(
+                        "order {order_id} has {:?}, answered were {lines:?}",
+                        order.lines
+                    )
+                });
             }
         }
     }
@@ -113,6 +116,33 @@ pub(super) fn refused(snapshot: &Snapshot, record: &Record) -> Finding {
     finding
 }
 
+/// An answered cancellation promises that the order is cancelled from then on,
+/// and that what was or is still taken for it goes back.
+pub(super) fn called_off(snapshot: &Snapshot, record: &Record) -> Finding {
+    let mut finding = Finding::new(
+        "called-off",
+        "what was called off is cancelled and cost nothing",
+    );
+    let orders = by_id(snapshot);
+    let (taken, given) = (charges::taken(snapshot), charges::given(snapshot));
+    let mut cost: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for payment in &snapshot.payments {
+        let of = |amounts: &BTreeMap<Uuid, i64>| amounts.get(&payment.id).copied().unwrap_or(0);
+        *cost.entry(payment.order_id).or_default() += of(&taken) - of(&given);
+    }
+    let called_off = record.asked.iter().filter(|asked| asked.called_off);
+    for id in called_off.filter_map(|asked| asked.end.order_id()) {
+        finding.looked_at(1);
+        let order = orders.get(&id);
+        let status = order.map_or("lost", |order| &order.status);
+        let cost = cost.get(&id).copied().unwrap_or(0);
+        finding.demand(status == "cancelled" && cost == 0, || {
+            format!("order {id} was called off; it is {status} and cost {cost}")
+        });
+    }
+    finding
+}
+
 /// Every answered return exists, as it was asked for and answered; one for each
 /// request id, and none that nobody asked for.
 pub(super) fn returned(snapshot: &Snapshot, record: &Record) -> Finding {
@@ -163,6 +193,14 @@ pub(super) fn returned(snapshot: &Snapshot, record: &Record) -> Finding {
         ));
     }
     finding
+}
+
+fn by_id(snapshot: &Snapshot) -> BTreeMap<Uuid, &Order> {
+    snapshot
+        .orders
+        .iter()
+        .map(|order| (order.id, order))
+        .collect()
 }
 
 fn is_as_asked(returned: &Return, asked: &AskedReturn) -> bool {

@@ -240,6 +240,16 @@ pub(super) fn taken(snapshot: &Snapshot) -> BTreeMap<Uuid, i64> {
     taken
 }
 
+/// What the provider keeps of what it took, by payment. It does not come back
+/// with a refund.
+pub(super) fn kept(snapshot: &Snapshot) -> BTreeMap<Uuid, i64> {
+    let mut kept = BTreeMap::new();
+    for charge in snapshot.charges.iter().filter(|charge| charge.captured) {
+        *kept.entry(charge.payment_id).or_default() += charge.fee_minor;
+    }
+    kept
+}
+
 /// What the provider gave back, by payment.
 pub(super) fn given(snapshot: &Snapshot) -> BTreeMap<Uuid, i64> {
     let mut given = BTreeMap::new();

@@ -1,6 +1,5 @@
 //! The ledger: balanced, and as the provider has it. Accounts are read as they
-//! come: a new one changes nothing as long as it balances, and what the
-//! provider keeps for itself stands in an account whose name says fee.
+//! come: a new one changes nothing as long as it balances.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +10,8 @@ use super::{Finding, charges};
 
 /// What the provider holds for us.
 const CASH: &str = "cash_at_provider";
+/// What the provider has kept for itself.
+const FEES: &str = "fees";
 /// What we have sold.
 const REVENUE: &str = "revenue";
 /// What we have given back.
@@ -50,16 +51,29 @@ pub(super) fn cash(snapshot: &Snapshot) -> Finding {
         "ledger-cash",
         "cash at the provider = taken - given back - fees",
     );
-    let booked = by_order(snapshot, |entry| {
-        entry.account == CASH || entry.account.contains("fee")
-    });
+    let booked = by_order(snapshot, |entry| entry.account == CASH);
     let (taken, given) = (charges::taken(snapshot), charges::given(snapshot));
+    let kept = charges::kept(snapshot);
     let mut held: BTreeMap<Uuid, i64> = BTreeMap::new();
     for payment in &snapshot.payments {
         let of = |amounts: &BTreeMap<Uuid, i64>| amounts.get(&payment.id).copied().unwrap_or(0);
-        *held.entry(payment.order_id).or_default() += of(&taken) - of(&given);
+        *held.entry(payment.order_id).or_default() += of(&taken) - of(&given) - of(&kept);
     }
     compare(&mut finding, &booked, &held, "held at the provider");
+    finding
+}
+
+/// The fees in the ledger are those that the provider keeps.
+pub(super) fn fees(snapshot: &Snapshot) -> Finding {
+    let mut finding = Finding::new("ledger-fees", "booked fees = what the provider keeps");
+    let booked = by_order(snapshot, |entry| entry.account == FEES);
+    let by_payment = charges::kept(snapshot);
+    let mut kept: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for payment in &snapshot.payments {
+        let fee = by_payment.get(&payment.id).copied().unwrap_or(0);
+        *kept.entry(payment.order_id).or_default() += fee;
+    }
+    compare(&mut finding, &booked, &kept, "kept by the provider");
     finding
 }
 

@@ -208,7 +208,7 @@ impl Sources {
 
     async fn orders(&self) -> anyhow::Result<Vec<Order>> {
         let mut orders: Vec<Order> = sqlx::query_as(
-            "SELECT o.id, o.request_id, o.status, o.currency, o.total_minor, o.refunded,
+            "SELECT o.id, o.request_id, o.account_id, o.status, o.currency, o.total_minor, o.refunded,
                     o.refunded_minor, o.owed_minor, o.created_at AS placed_at,
                     (SELECT min(c.changed_at) FROM order_changes c
                      WHERE c.account_id = o.account_id AND c.order_id = o.id
@@ -333,16 +333,17 @@ impl Sources {
             "SELECT refund_id, payment_id, amount_minor, NULL::uuid FROM sandbox.refunds",
         )
         .await?;
-        let rows: Vec<(Uuid, String, i64, bool)> = sqlx::query_as(
-            "SELECT payment_id, currency, amount_minor, decline_reason IS NULL
+        let rows: Vec<(Uuid, String, i64, i64, bool)> = sqlx::query_as(
+            "SELECT payment_id, currency, amount_minor, fee_minor, decline_reason IS NULL
              FROM sandbox.charges",
         )
         .fetch_all(&self.payment)
         .await?;
-        let charge = |(payment_id, currency, amount_minor, captured)| Charge {
+        let charge = |(payment_id, currency, amount_minor, fee_minor, captured)| Charge {
             payment_id,
             currency,
             amount_minor,
+            fee_minor,
             captured,
         };
         snapshot.charges = rows.into_iter().map(charge).collect();

@@ -55,6 +55,8 @@ pub struct Order {
     pub id: Uuid,
     /// Under which request it was placed.
     pub request_id: Uuid,
+    /// Whose it is.
+    pub account_id: Uuid,
     /// "confirmed".
     pub status: String,
     /// "USD".
@@ -171,6 +173,8 @@ pub struct Charge {
     pub currency: String,
     /// How much, in minor units.
     pub amount_minor: i64,
+    /// What the provider keeps of it.
+    pub fee_minor: i64,
     /// The money was taken.
     pub captured: bool,
 }

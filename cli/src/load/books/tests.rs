@@ -16,6 +16,7 @@ use super::*;
 use crate::load::record::{Asked, AskedReturn, End, Product, ReturnAnswer};
 
 const PRODUCT: Uuid = Uuid::from_u128(1);
+const BUYER: Uuid = Uuid::from_u128(2);
 const SOLD: Uuid = Uuid::from_u128(0x10);
 const CANCELLED: Uuid = Uuid::from_u128(0x20);
 const RETURNED: Uuid = Uuid::from_u128(0x30);
@@ -23,6 +24,8 @@ const RETURN: Uuid = Uuid::from_u128(0x40);
 const RETURN_REQUEST: Uuid = Uuid::from_u128(0x140);
 const REFUSED_REQUEST: Uuid = Uuid::from_u128(0x300);
 const TOTAL: i64 = 4_250;
+/// What the provider keeps of it.
+const FEE: i64 = 85;
 /// What goes back for the one piece of two that came back.
 const PART: i64 = TOTAL / 2;
 
@@ -76,6 +79,7 @@ fn books() -> (Snapshot, Record) {
         snapshot.orders.push(Order {
             id,
             request_id: request_of(id),
+            account_id: BUYER,
             status: status.to_owned(),
             currency: "USD".to_owned(),
             total_minor: TOTAL,
@@ -89,13 +93,22 @@ fn books() -> (Snapshot, Record) {
         });
         record.asked.push(Asked {
             request_id: request_of(id),
-            account_id: Uuid::nil(),
+            account_id: BUYER,
+            lines: lines.clone(),
+            of_cart: id == RETURNED,
+            put_in_cart: if id == RETURNED {
+                lines.clone()
+            } else {
+                BTreeMap::new()
+            },
             end: End::Answered {
                 order_id: id,
                 currency: "USD".to_owned(),
                 total_minor: TOTAL,
+                lines: lines.clone(),
             },
             other_answers: Vec::new(),
+            called_off: id == CANCELLED,
         });
         snapshot.reservations.push(Reservation {
             order_id: id,
@@ -117,12 +130,15 @@ fn books() -> (Snapshot, Record) {
             payment_id: payment_of(id),
             currency: "USD".to_owned(),
             amount_minor: TOTAL,
+            fee_minor: FEE,
             captured: true,
         });
         let sale = entries(id, 1, "customer_receivable", "revenue", TOTAL);
         let settlement = entries(id, 2, "cash_at_provider", "customer_receivable", TOTAL);
         snapshot.entries.extend(sale);
         snapshot.entries.extend(settlement);
+        let fee = entries(id, 5, "fees", "cash_at_provider", FEE);
+        snapshot.entries.extend(fee);
         snapshot.deliveries.push(Delivery {
             id: delivery_of(id),
             template: "order_confirmed".to_owned(),
@@ -133,11 +149,15 @@ fn books() -> (Snapshot, Record) {
     }
     record.asked.push(Asked {
         request_id: REFUSED_REQUEST,
-        account_id: Uuid::nil(),
+        account_id: BUYER,
+        lines: BTreeMap::from([(PRODUCT, 1)]),
+        of_cart: false,
+        put_in_cart: BTreeMap::new(),
         end: End::Refused {
             reason: "CART_EMPTY".to_owned(),
         },
         other_answers: Vec::new(),
+        called_off: false,
     });
     refund(&mut snapshot, CANCELLED, 3, TOTAL, None);
     come_back(&mut snapshot, &mut record);
@@ -280,9 +300,99 @@ fn an_order_that_costs_something_else_than_answered_is_named() {
                 order_id: SOLD,
                 currency: "USD".to_owned(),
                 total_minor: TOTAL + 1,
+                lines: BTreeMap::from([(PRODUCT, 1)]),
             };
         },
         &["answered"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_of_something_else_than_answered_is_named() {
+    named(
+        |_, record| {
+            record.asked[0].end = End::Answered {
+                order_id: SOLD,
+                currency: "USD".to_owned(),
+                total_minor: TOTAL,
+                lines: BTreeMap::from([(PRODUCT, 2)]),
+            };
+        },
+        &["answered"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_of_something_else_than_asked_for_is_named() {
+    let other = Uuid::from_u128(0xbad);
+    for lines in [
+        BTreeMap::from([(PRODUCT, 2)]),
+        BTreeMap::from([(other, 1)]),
+        BTreeMap::from([(PRODUCT, 1), (other, 1)]),
+    ] {
+        named(
+            |_, record| record.asked[0].lines = lines,
+            &["asked-for"],
+            &SOLD.to_string(),
+        );
+    }
+}
+
+#[test]
+fn an_order_of_something_else_is_named_though_its_answer_got_lost() {
+    named(
+        |_, record| {
+            record.asked[0].end = End::Unknown {
+                last: "DEADLINE".to_owned(),
+            };
+            record.asked[0].lines.clear();
+        },
+        &["asked-for"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_in_anothers_name_is_named() {
+    named(
+        |books, _| books.orders[0].account_id = Uuid::from_u128(0xbad),
+        &["asked-for"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn what_was_ordered_twice_of_one_cart_is_named() {
+    named(
+        |_, record| record.asked[0].of_cart = true,
+        &["carts"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn what_an_earlier_wish_has_left_in_a_cart_may_be_ordered() {
+    named(
+        |_, record| {
+            record.asked[0].of_cart = true;
+            record.asked[3].put_in_cart = BTreeMap::from([(PRODUCT, 1)]);
+        },
+        &[],
+        "",
+    );
+}
+
+#[test]
+fn what_somebody_else_has_put_in_a_cart_counts_nothing() {
+    named(
+        |_, record| {
+            record.asked[0].of_cart = true;
+            record.asked[3].account_id = Uuid::from_u128(0xbad);
+            record.asked[3].put_in_cart = BTreeMap::from([(PRODUCT, 1)]);
+        },
+        &["carts"],
         &SOLD.to_string(),
     );
 }
@@ -329,6 +439,20 @@ fn an_order_that_was_refused_is_named() {
 }
 
 #[test]
+fn an_order_that_was_called_off_and_stands_is_named() {
+    named(
+        |_, record| record.asked[0].called_off = true,
+        &["called-off"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn an_order_that_the_shop_called_off_by_itself_is_no_offence() {
+    named(|_, record| record.asked[1].called_off = false, &[], "");
+}
+
+#[test]
 fn what_is_still_reserved_is_named() {
     named(
         |books, _| books.stock[0].reserved = 2,
@@ -371,7 +495,12 @@ fn more_sold_than_there_was_is_named() {
 fn a_charge_that_is_missing_is_named() {
     named(
         |books, _| books.charges[0].captured = false,
-        &["captured-once", "payments-agree", "ledger-cash"],
+        &[
+            "captured-once",
+            "payments-agree",
+            "ledger-cash",
+            "ledger-fees",
+        ],
         &SOLD.to_string(),
     );
 }
@@ -400,7 +529,7 @@ fn a_cancelled_order_whose_money_was_kept_is_named() {
                 .given_back
                 .retain(|refund| refund.payment_id != payment);
         },
-        &["given-back", "payments-agree", "ledger-cash"],
+        &["called-off", "given-back", "payments-agree", "ledger-cash"],
         &CANCELLED.to_string(),
     );
 }
@@ -623,17 +752,48 @@ fn a_transaction_that_does_not_balance_is_named() {
 fn a_capture_that_was_not_booked_is_named() {
     named(
         |books, _| books.entries.retain(|entry| entry.order_id != SOLD),
-        &["ledger-cash", "ledger-sales"],
+        &["ledger-cash", "ledger-fees", "ledger-sales"],
+        &SOLD.to_string(),
+    );
+}
+
+/// What was booked as the fee of an order.
+fn fee_of(books: &mut Snapshot, order: Uuid) -> impl Iterator<Item = &mut Entry> {
+    let is_it =
+        move |entry: &&mut Entry| entry.order_id == order && entry.amount_minor.abs() == FEE;
+    books.entries.iter_mut().filter(is_it)
+}
+
+#[test]
+fn a_fee_that_was_booked_at_another_amount_is_named() {
+    named(
+        |books, _| fee_of(books, SOLD).for_each(|entry| entry.amount_minor *= 2),
+        &["ledger-cash", "ledger-fees"],
         &SOLD.to_string(),
     );
 }
 
 #[test]
-fn a_fee_that_the_provider_keeps_is_no_offence() {
+fn a_fee_that_was_booked_as_something_else_is_named() {
     named(
         |books, _| {
-            let fee = entries(SOLD, 9, "provider_fees", "cash_at_provider", 30);
-            books.entries.extend(fee);
+            fee_of(books, SOLD)
+                .filter(|entry| entry.account == "fees")
+                .for_each(|entry| entry.account = "late_fees".to_owned());
+        },
+        &["ledger-fees"],
+        &SOLD.to_string(),
+    );
+}
+
+#[test]
+fn a_charge_of_which_the_provider_keeps_nothing_is_no_offence() {
+    named(
+        |books, _| {
+            books.charges[0].fee_minor = 0;
+            books
+                .entries
+                .retain(|entry| entry.order_id != SOLD || entry.amount_minor.abs() != FEE);
         },
         &[],
         "",

@@ -1,10 +1,11 @@
--- Takes out what was ordered, once for each order; what was added since stays.
--- KEYS: the cart, the order's mark. ARGV: life of the cart and of the mark in
+-- Takes out of a cart what was ordered, once; what was added since stays, in a
+-- cart of another id.
+-- KEYS: the cart. ARGV: the id that was ordered, the id of what is left, life in
 -- milliseconds, channel, account, then product and quantity by turns.
-if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[2]) then
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then
   return {'ok'}
 end
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   local held = redis.call('HGET', KEYS[1], ARGV[i])
   if held then
     local have, since = string.match(held, '^(%d+):(%d+)$')
@@ -16,10 +17,8 @@ for i = 5, #ARGV, 2 do
     end
   end
 end
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  -- Even if nothing was left to take: the ordered version is never used again.
-  redis.call('HINCRBY', KEYS[1], 'version', 1)
-  redis.call('PEXPIRE', KEYS[1], ARGV[1])
-  redis.call('PUBLISH', ARGV[3], ARGV[4])
-end
+redis.call('HSET', KEYS[1], 'id', ARGV[2])
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
 return {'ok'}

@@ -7,7 +7,7 @@ use serde_json::Value;
 use svc_kit::error::StoreError;
 use uuid::Uuid;
 
-use super::row;
+use super::row::{self, ORDERED_ONCE};
 use crate::order::{Order, PaymentToken};
 
 /// The columns of `orders`.
@@ -49,10 +49,8 @@ impl<'a> Columns<'a> {
             columns.checks.push(order.next_check_at);
             columns.versions.push(order.version);
             columns.times.push(order.created_at);
-            columns.carts.push(order.cart.map(|cart| cart.id.0));
-            columns
-                .cart_versions
-                .push(order.cart.map(|cart| cart.version));
+            columns.carts.push(order.cart.map(|cart| cart.0));
+            columns.cart_versions.push(order.cart.map(|_| ORDERED_ONCE));
         }
         Ok(columns)
     }

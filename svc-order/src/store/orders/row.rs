@@ -9,13 +9,18 @@ use svc_kit::{
 use uuid::Uuid;
 
 use crate::{
-    cart::{CartId, CartState},
+    cart::CartId,
     order::{
         CancelReason, Fingerprint, Line, Order, OrderId, PaymentId, PaymentToken, RequestKey,
         Shipment,
     },
     product::ProductId,
 };
+
+/// The `cart_version` of an order whose cart has no other order. An earlier
+/// release wrote a version of the cart, which kept its id when it was ordered:
+/// such an order says nothing of what is in that cart now.
+pub(super) const ORDERED_ONCE: i64 = 0;
 
 /// A row of `orders`.
 pub(super) struct Row {
@@ -99,11 +104,8 @@ impl Row {
             },
             cart: self
                 .cart_id
-                .zip(self.cart_version)
-                .map(|(id, version)| CartState {
-                    id: CartId(id),
-                    version,
-                }),
+                .filter(|_| self.cart_version == Some(ORDERED_ONCE))
+                .map(CartId),
             lines,
             total: Money::new(currency, self.total_minor),
             shipping_address: serde_json::from_value(self.shipping_address)
