@@ -120,19 +120,19 @@ async fn payment(
 }
 
 async fn refund(app: &App, provider: ProviderName, id: RefundId) -> Result<Option<State>, Error> {
-    let Some(payment_id) = refunds::payment_of(app.db.writer(), id).await? else {
+    let Some(seen) = refunds::get(app.db.writer(), id).await? else {
         return Ok(Some(State::Unmatched));
     };
-    let filed = payments::filed(app.db.writer(), payment_id).await?;
-    let Some(filed) = filed.filter(|filed| filed.provider == Some(provider)) else {
+    let filed = payments::filed(app.db.writer(), seen.payment_id).await?;
+    if filed.and_then(|filed| filed.provider) != Some(provider) {
         return Ok(Some(State::Unmatched));
-    };
+    }
     let Some(watched) = app.providers.get(provider) else {
         return Ok(None);
     };
     let found = watched
         .answer("look_up_refund", watched.provider().look_up_refund(id))
         .await;
-    refund_payment::learn(app, filed.order_id, id, found).await?;
+    refund_payment::learn(app, provider, &seen, found).await?;
     Ok((found != FoundRefund::Unknown).then_some(State::Processed))
 }

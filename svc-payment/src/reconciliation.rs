@@ -179,7 +179,8 @@ pub struct Finding {
     pub kind: Kind,
     /// What it is about.
     pub object: RecordKind,
-    /// The day that it belongs to: ours if we have it, otherwise theirs.
+    /// The day that it belongs to: ours if we have it, otherwise theirs. That of
+    /// a reversal is when we learned of it: nobody looks at the old one again.
     pub date: NaiveDate,
     /// Our payment or refund, or what the provider takes for one.
     pub object_id: Option<Uuid>,
@@ -194,6 +195,20 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Of a refund that we took for made, the provider says now that it failed.
+    pub fn of_reversal(refund: &refund::Refund, now: DateTime<Utc>) -> Self {
+        Self {
+            kind: Kind::StateDiffers,
+            object: RecordKind::Refund,
+            date: now.date_naive(),
+            object_id: Some(refund.id.0),
+            order_id: Some(refund.order_id),
+            reference: None,
+            ours: Some((refund.amount, refund.status.as_str().to_owned())),
+            theirs: Some((refund.amount, RecordState::Failed)),
+        }
+    }
+
     /// Names it, within its provider and kind, whichever comparison finds it.
     pub fn identity(&self) -> String {
         match (self.kind, &self.reference, self.object_id) {
