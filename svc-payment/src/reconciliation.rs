@@ -314,7 +314,7 @@ impl Comparison {
         })
     }
 
-    /// One of ours of which the provider has no record.
+    /// One of ours of which the provider has no record that could be compared.
     pub fn of_ours(&self, ours: &Ours) -> Option<Finding> {
         if ours.standing.belief() != Belief::Moved
             || !self.concerns(ours.time)
