@@ -227,8 +227,8 @@ impl Finding {
                 "Find out who made this charge. If nobody owes it, refund it at the provider."
             }
             (Kind::MissingHere, Refund) => {
-                "Find out who made this refund at the provider, and book it by a refund of the \
-                 payment, or claim it back."
+                "Find out who made this refund at the provider. Claim it back, or note why it is \
+                 right. Do not refund the payment for it: that gives the money once more."
             }
             (Kind::MissingThere, Charge) => {
                 "Ask the provider for this charge. If it has no money of it, the order was not \
