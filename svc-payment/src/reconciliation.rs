@@ -246,22 +246,22 @@ impl Finding {
             }
             (Kind::StateDiffers, Charge) => match self.theirs {
                 Some((_, RecordState::Succeeded)) => {
-                    "The provider has the money and we do not know: have the payment looked up. If \
-                     the order is off, refund it at the provider."
+                    "The provider has the money and we do not know: RefreshPayment finds it, and \
+                     gives it back if the order is off."
                 }
                 _ => {
-                    "The provider does not have the money: have the payment looked up. If it stays \
+                    "The provider does not have the money: RefreshPayment asks again. If it stays \
                      so, charge the customer again or write it off."
                 }
             },
             (Kind::StateDiffers, Refund) => match self.theirs {
                 Some((_, RecordState::Succeeded)) => {
-                    "The customer has the money back and we do not know: have the refund retried, \
-                     which finds it done."
+                    "The customer has the money back and we do not know: RefreshPayment finds the \
+                     refund done."
                 }
                 _ => {
-                    "The customer does not have the money back: have the refund retried, or give it \
-                     back at the provider."
+                    "The customer does not have the money back: RefreshPayment asks again. If the \
+                     refund is refused then, have it retried, or give it back at the provider."
                 }
             },
         }
