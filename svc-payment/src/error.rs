@@ -46,6 +46,9 @@ pub enum Error {
     /// An account holds more than an answer can say.
     #[error("the balance of {0} is too large to be answered")]
     BalanceTooLarge(Account),
+    /// Nobody can say what has become of the money.
+    #[error("the payment provider does not answer")]
+    ProviderUnavailable,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,6 +67,7 @@ impl ServiceError for Error {
             | Self::DiscrepancyClosed
             | Self::RequestIdReused
             | Self::BalanceTooLarge(_) => Kind::Conflict,
+            Self::ProviderUnavailable => Kind::Unavailable,
             Self::Store(error) => error.kind(),
         }
     }
@@ -82,6 +86,7 @@ impl ServiceError for Error {
             Self::DiscrepancyClosed => "DISCREPANCY_CLOSED",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::BalanceTooLarge(_) => "BALANCE_TOO_LARGE",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
             Self::Store(error) => error.reason(),
         }
     }

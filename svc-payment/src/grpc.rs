@@ -11,8 +11,9 @@ use crate::{
     app::App, get_ledger::get_ledger, get_payment::get_payment,
     get_reconciliation::get_reconciliation, list_discrepancies::list_discrepancies,
     list_refunds::list_refunds, look_up_payment::look_up_payment, payment::OrderId, reason::Reason,
-    reconcile::reconcile, reconciliation::Resolution, refund_payment::refund_payment,
-    resolve_discrepancy::resolve_discrepancy, retry_refund::retry_refund,
+    reconcile::reconcile, reconciliation::Resolution, refresh_payment::refresh_payment,
+    refund_payment::refund_payment, resolve_discrepancy::resolve_discrepancy,
+    retry_refund::retry_refund,
 };
 
 /// The methods of `souk.payment.v1.PaymentService`.
@@ -106,6 +107,19 @@ impl PaymentService for Grpc {
         let refund_id = id::parse("id", &request.get_ref().id)?;
         let refund = retry_refund(&self.app, refund_id).await?;
         Ok(Response::new(convert::for_staff(refund)))
+    }
+
+    #[tracing::instrument(name = "payment.refresh_payment", skip_all, fields(order_id = Empty))]
+    async fn refresh_payment(
+        &self,
+        request: Request<pb::RefreshPaymentRequest>,
+    ) -> Result<Response<pb::Payment>, Status> {
+        let order_id = order_id(&request.get_ref().order_id)?;
+        let (payment, refunds) = refresh_payment(&self.app, order_id).await?;
+        Ok(Response::new(pb::Payment {
+            refunds: refunds.into_iter().map(convert::for_staff).collect(),
+            ..payment.into()
+        }))
     }
 
     #[tracing::instrument(name = "payment.reconcile", skip_all)]

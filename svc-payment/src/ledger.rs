@@ -74,6 +74,8 @@ pub enum Kind {
     Fee,
     /// The provider has given it back.
     Refund,
+    /// What was given back did not arrive: the provider holds it again.
+    RefundReversal,
 }
 
 impl Kind {
@@ -84,6 +86,7 @@ impl Kind {
             Self::Settlement => "settlement",
             Self::Fee => "fee",
             Self::Refund => "refund",
+            Self::RefundReversal => "refund_reversal",
         }
     }
 }
@@ -97,6 +100,8 @@ pub struct Posting {
     pub order_id: Uuid,
     /// The payment or refund that it books.
     pub source_id: Uuid,
+    /// Which of its kind it is for that source, from one: each is booked once.
+    pub number: i32,
     /// How much.
     pub amount: Money,
     /// The account that gains it.
@@ -124,6 +129,7 @@ impl Posting {
             kind,
             order_id: payment.order_id.0,
             source_id: payment.id.0,
+            number: 1,
             amount,
             debit,
             credit,
@@ -140,15 +146,27 @@ impl Posting {
         postings
     }
 
-    /// What a refund books.
-    pub fn of_refund(refund: &Refund) -> Self {
+    /// What a refund books that came back so often before.
+    pub fn of_refund(refund: &Refund, reversals: i32) -> Self {
         Self {
             kind: Kind::Refund,
             order_id: refund.order_id.0,
             source_id: refund.id.0,
+            number: reversals + 1,
             amount: refund.amount,
             debit: Account::Refunds,
             credit: Account::CashAtProvider,
+        }
+    }
+
+    /// What undoes that, when the money has come back once more.
+    pub fn of_reversal(refund: &Refund, reversals: i32) -> Self {
+        let refunded = Self::of_refund(refund, reversals);
+        Self {
+            kind: Kind::RefundReversal,
+            debit: refunded.credit,
+            credit: refunded.debit,
+            ..refunded
         }
     }
 

@@ -31,6 +31,7 @@ pub mod look_up_payment;
 pub mod process_webhook;
 pub mod receive_webhook;
 pub mod reconcile;
+pub mod refresh_payment;
 pub mod refund_payment;
 pub mod refund_return;
 pub mod request_payment;

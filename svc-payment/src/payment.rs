@@ -284,6 +284,20 @@ impl Payment {
         Ok(())
     }
 
+    /// So much of what went back did not arrive, and is with us again.
+    ///
+    /// # Errors
+    /// When it is of another currency.
+    pub fn got_again(&mut self, amount: Money) -> Result<(), MoneyError> {
+        self.refunded = self.refunded.checked_sub(amount)?;
+        self.status = if self.refunded.minor == 0 {
+            Status::Captured
+        } else {
+            Status::PartiallyRefunded
+        };
+        Ok(())
+    }
+
     /// The provider has answered the attempt of this number. Money that was
     /// taken is a fact, whatever we believed and whoever asked; everything else
     /// counts only from who asked last.

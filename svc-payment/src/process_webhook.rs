@@ -9,12 +9,12 @@ use svc_kit::metrics;
 
 use crate::{
     app::App,
-    backoff, charge_payment,
+    backoff,
     error::Error,
-    payment::{PaymentId, Status},
-    provider::{FoundCharge, FoundRefund, ProviderName, stripe},
+    payment::PaymentId,
+    provider::{ProviderName, stripe},
+    refresh_payment::{refresh_charge, refresh_refund},
     refund::RefundId,
-    refund_payment,
     store::{
         payments, refunds,
         webhook_events::{self, Claimed},
@@ -112,36 +112,21 @@ async fn payment(
     // If the answer that named it was lost, this saves a search. Whether it is
     // this payment's, the provider checks.
     payments::note_reference(app.db.writer(), id, provider, reference).await?;
-    let found = watched
-        .answer("look_up", watched.provider().look_up(id))
-        .await;
-    let status = charge_payment::learn(app, filed.order_id, found).await?;
-    match (found, status) {
-        (FoundCharge::Unknown, _) => Ok(None),
-        // It was given up before it arrived: nobody wants what is held.
-        (FoundCharge::Authorized, Status::Failed | Status::Cancelled) => {
-            let voided = watched.answer("void", watched.provider().void(id)).await;
-            charge_payment::learn(app, filed.order_id, voided).await?;
-            Ok((voided != FoundCharge::Unknown).then_some(State::Processed))
-        }
-        _ => Ok(Some(State::Processed)),
-    }
+    let known = refresh_charge(app, watched, filed.order_id, id).await?;
+    Ok(known.then_some(State::Processed))
 }
 
 async fn refund(app: &App, provider: ProviderName, id: RefundId) -> Result<Option<State>, Error> {
-    let Some(refund) = refunds::filed(app.db.writer(), id).await? else {
+    let Some(seen) = refunds::get(app.db.writer(), id).await? else {
         return Ok(Some(State::Unmatched));
     };
-    let filed = payments::filed(app.db.writer(), refund.payment_id).await?;
-    let Some(filed) = filed.filter(|filed| filed.provider == Some(provider)) else {
+    let filed = payments::filed(app.db.writer(), seen.payment_id).await?;
+    if filed.and_then(|filed| filed.provider) != Some(provider) {
         return Ok(Some(State::Unmatched));
-    };
+    }
     let Some(watched) = app.providers.get(provider) else {
         return Ok(None);
     };
-    let found = watched
-        .answer("look_up_refund", watched.provider().look_up_refund(id))
-        .await;
-    refund_payment::learn(app, filed.order_id, id, found).await?;
-    Ok((found != FoundRefund::Unknown).then_some(State::Processed))
+    let known = refresh_refund(app, watched, &seen).await?;
+    Ok(known.then_some(State::Processed))
 }

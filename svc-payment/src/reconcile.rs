@@ -25,7 +25,7 @@ use crate::{
         Run,
     },
     store::{
-        discrepancies,
+        discrepancies::{self, Source},
         reconciliations::{self, Claimed},
     },
 };
@@ -183,7 +183,8 @@ async fn compare(app: &App, claimed: &Claimed) -> Result<(), Error> {
     let now = app.clock.now();
     for finding in &findings {
         let id = DiscrepancyId::generate(&app.clock);
-        discrepancies::put(&mut tx, id, run, finding, now).await?;
+        let source = Source::Comparison(run.number);
+        discrepancies::put(&mut tx, id, run.provider, source, finding, now).await?;
     }
     let phase = if cursor.is_some() {
         run.phase

@@ -179,7 +179,8 @@ pub struct Finding {
     pub kind: Kind,
     /// What it is about.
     pub object: RecordKind,
-    /// The day that it belongs to: ours if we have it, otherwise theirs.
+    /// The day that it belongs to: ours if we have it, otherwise theirs. That of
+    /// a reversal is when we learned of it: nobody looks at the old one again.
     pub date: NaiveDate,
     /// Our payment or refund, or what the provider takes for one.
     pub object_id: Option<Uuid>,
@@ -194,6 +195,20 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Of a refund that we took for made, the provider says now that it failed.
+    pub fn of_reversal(refund: &refund::Refund, now: DateTime<Utc>) -> Self {
+        Self {
+            kind: Kind::StateDiffers,
+            object: RecordKind::Refund,
+            date: now.date_naive(),
+            object_id: Some(refund.id.0),
+            order_id: Some(refund.order_id),
+            reference: None,
+            ours: Some((refund.amount, refund.status.as_str().to_owned())),
+            theirs: Some((refund.amount, RecordState::Failed)),
+        }
+    }
+
     /// Names it, within its provider and kind, whichever comparison finds it.
     pub fn identity(&self) -> String {
         match (self.kind, &self.reference, self.object_id) {
@@ -212,8 +227,8 @@ impl Finding {
                 "Find out who made this charge. If nobody owes it, refund it at the provider."
             }
             (Kind::MissingHere, Refund) => {
-                "Find out who made this refund at the provider, and book it by a refund of the \
-                 payment, or claim it back."
+                "Find out who made this refund at the provider. Claim it back, or note why it is \
+                 right. Do not refund the payment for it: that gives the money once more."
             }
             (Kind::MissingThere, Charge) => {
                 "Ask the provider for this charge. If it has no money of it, the order was not \
@@ -231,22 +246,22 @@ impl Finding {
             }
             (Kind::StateDiffers, Charge) => match self.theirs {
                 Some((_, RecordState::Succeeded)) => {
-                    "The provider has the money and we do not know: have the payment looked up. If \
-                     the order is off, refund it at the provider."
+                    "The provider has the money and we do not know: RefreshPayment finds it, and \
+                     gives it back if the order is off."
                 }
                 _ => {
-                    "The provider does not have the money: have the payment looked up. If it stays \
+                    "The provider does not have the money: RefreshPayment asks again. If it stays \
                      so, charge the customer again or write it off."
                 }
             },
             (Kind::StateDiffers, Refund) => match self.theirs {
                 Some((_, RecordState::Succeeded)) => {
-                    "The customer has the money back and we do not know: have the refund retried, \
-                     which finds it done."
+                    "The customer has the money back and we do not know: RefreshPayment finds the \
+                     refund done."
                 }
                 _ => {
-                    "The customer does not have the money back: have the refund retried, or give it \
-                     back at the provider."
+                    "The customer does not have the money back: RefreshPayment asks again. If the \
+                     refund is refused then, have it retried, or give it back at the provider."
                 }
             },
         }
@@ -299,7 +314,7 @@ impl Comparison {
         })
     }
 
-    /// One of ours of which the provider has no record.
+    /// One of ours of which the provider has no record that could be compared.
     pub fn of_ours(&self, ours: &Ours) -> Option<Finding> {
         if ours.standing.belief() != Belief::Moved
             || !self.concerns(ours.time)

@@ -8,7 +8,7 @@ use svc_kit::{id::AccountId, money::Money};
 use uuid::Uuid;
 
 use crate::{
-    payment::{OrderId, PaymentId},
+    payment::{NO_ATTEMPT, OrderId, PaymentId},
     provider::FoundRefund,
     reason::Reason,
 };
@@ -167,6 +167,9 @@ pub enum Next {
     Finish,
     /// The provider will not, and somebody has to look at it.
     Refuse,
+    /// The money went, did not arrive, and is with us again; somebody has to
+    /// look at it.
+    Reverse,
     /// It is not known yet.
     Ask(Call, When),
     /// It is known already, or somebody else is asking.
@@ -188,4 +191,19 @@ impl Refund {
             (Status::Requested, FoundRefund::Refused) => Next::Refuse,
         }
     }
+
+    /// Somebody has looked it up who did not claim it, and had read it as `seen`
+    /// before. Providers call a refund made before the money has arrived, and may
+    /// take that back for weeks. Of a refund that was made, nothing else is news,
+    /// and if anything has happened since it was read, it may be old.
+    pub fn looked_up(&self, seen: &Self, answer: FoundRefund) -> Next {
+        match (seen.status, answer) {
+            (Status::Refunded, FoundRefund::Refused) if self == seen => Next::Reverse,
+            (Status::Refunded, _) => Next::Nothing,
+            (Status::Requested | Status::Refused, _) => self.answered(NO_ATTEMPT, answer),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

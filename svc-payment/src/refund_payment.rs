@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use proto::souk::event::v1 as event;
 use sqlx::PgConnection;
-use svc_kit::{error::StoreError, id, money::Money, outbox, telemetry};
+use svc_kit::{
+    error::StoreError,
+    id,
+    money::{Money, MoneyError},
+    outbox, telemetry,
+};
 
 use crate::{
     app::App,
@@ -15,11 +20,14 @@ use crate::{
     error::Error,
     ledger::Posting,
     look_up_payment::look_up_payment,
-    payment::{MayRefund, NO_ATTEMPT, OrderId, Payment},
-    provider::FoundRefund,
+    payment::{MayRefund, OrderId, Payment},
+    provider::{FoundRefund, ProviderName},
+    reconciliation::{DiscrepancyId, Finding},
     refund::{Call, Cause, Next, Refund, RefundId, StaffRequest, Status, When},
     store::{
-        checkouts, ledger, payments,
+        checkouts,
+        discrepancies::{self, Source},
+        ledger, payments,
         provider_calls::{self, CallKey},
         refunds::{self, Claimed},
     },
@@ -172,43 +180,47 @@ pub async fn conclude(app: &App, claimed: &Claimed, answer: FoundRefund) -> Resu
         return Err(Error::NotFound);
     };
     provider_calls::end(&mut tx, &[(key(claimed), answer.as_str())], now).await?;
-    follow(app, &mut tx, &refund, claimed.refund.attempts, answer).await?;
+    let next = refund.answered(claimed.refund.attempts, answer);
+    follow(app, &mut tx, claimed.provider, &refund, next).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Records what somebody has found out who did not claim the refund. That it was
-/// made counts whoever brings it; nothing else does.
+/// Records what its provider says who was asked by somebody who did not claim
+/// the refund, and had read it as `seen` before. That it was made counts, and
+/// that it failed afterwards; nothing else does.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn learn(
     app: &App,
-    order_id: OrderId,
-    id: RefundId,
+    provider: ProviderName,
+    seen: &Refund,
     found: FoundRefund,
 ) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
-    checkouts::lock(&mut tx, order_id, app.clock.now()).await?;
-    let Some(refund) = refunds::lock(&mut tx, id).await? else {
+    checkouts::lock(&mut tx, seen.order_id, app.clock.now()).await?;
+    let Some(refund) = refunds::lock(&mut tx, seen.id).await? else {
         return Err(Error::NotFound);
     };
-    follow(app, &mut tx, &refund, NO_ATTEMPT, found).await?;
+    let next = refund.looked_up(seen, found);
+    follow(app, &mut tx, provider, &refund, next).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// What follows from the answer to an attempt. The refund's row must be held.
+/// Writes what follows from an answer. The refund's row must be held.
 async fn follow(
     app: &App,
     tx: &mut PgConnection,
+    provider: ProviderName,
     refund: &Refund,
-    attempt: u32,
-    answer: FoundRefund,
+    next: Next,
 ) -> Result<(), Error> {
     let now = app.clock.now();
-    match refund.answered(attempt, answer) {
+    match next {
         Next::Finish => finish(app, tx, refund).await?,
+        Next::Reverse => reverse(app, tx, provider, refund).await?,
         Next::Refuse => {
             tracing::error!(refund_id = %refund.id, "the provider refuses a refund");
             refunds::refuse(tx, refund.id, now).await?;
@@ -230,16 +242,12 @@ async fn finish(app: &App, tx: &mut PgConnection, refund: &Refund) -> Result<(),
     let Some(mut payment) = payments::lock_of_order(tx, refund.order_id).await? else {
         return Err(Error::NotFound);
     };
-    payment
-        .gave_back(refund.amount)
-        .map_err(|why| StoreError::Corrupt {
-            table: "refunds",
-            why: why.to_string(),
-        })?;
+    payment.gave_back(refund.amount).map_err(other_currency)?;
     refunds::finish(tx, refund.id, now).await?;
-    payments::gave_back(tx, &payment, now).await?;
-    let posting = (id::generate(&app.clock), Posting::of_refund(refund));
-    ledger::post(tx, &[posting], now).await?;
+    payments::note_refunded(tx, &payment, now).await?;
+    let reversals = ledger::reversals(tx, refund.id).await?;
+    let posting = Posting::of_refund(refund, reversals);
+    ledger::post(tx, &[(id::generate(&app.clock), posting)], now).await?;
     let refunded = event::PaymentRefunded {
         order_id: refund.order_id.to_string(),
         payment_id: refund.payment_id.to_string(),
@@ -254,6 +262,43 @@ async fn finish(app: &App, tx: &mut PgConnection, refund: &Refund) -> Result<(),
     outbox::put(tx, &refunded, &app.clock).await?;
     tracing::info!("payment refunded");
     Ok(())
+}
+
+/// Writes that the money is with us again. svc-order is told nothing: whether it
+/// is given once more, or otherwise, staff decide.
+async fn reverse(
+    app: &App,
+    tx: &mut PgConnection,
+    provider: ProviderName,
+    refund: &Refund,
+) -> Result<(), Error> {
+    tracing::error!(
+        refund_id = %refund.id,
+        order_id = %refund.order_id,
+        "a refund that the provider called made has failed"
+    );
+    let now = app.clock.now();
+    let Some(mut payment) = payments::lock_of_order(tx, refund.order_id).await? else {
+        return Err(Error::NotFound);
+    };
+    payment.got_again(refund.amount).map_err(other_currency)?;
+    refunds::refuse(tx, refund.id, now).await?;
+    payments::note_refunded(tx, &payment, now).await?;
+    let reversals = ledger::reversals(tx, refund.id).await?;
+    let posting = Posting::of_reversal(refund, reversals);
+    ledger::post(tx, &[(id::generate(&app.clock), posting)], now).await?;
+    let source = Source::Reversal(posting.number);
+    let finding = Finding::of_reversal(refund, now);
+    let discrepancy_id = DiscrepancyId::generate(&app.clock);
+    discrepancies::put(tx, discrepancy_id, provider, source, &finding, now).await?;
+    Ok(())
+}
+
+fn other_currency(why: MoneyError) -> StoreError {
+    StoreError::Corrupt {
+        table: "refunds",
+        why: why.to_string(),
+    }
 }
 
 fn key(claimed: &Claimed) -> CallKey {

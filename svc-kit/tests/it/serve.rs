@@ -7,8 +7,8 @@ use jsonwebtoken::{DecodingKey, EncodingKey, Header, jwk::Jwk};
 use proto::souk::payment::v1::{
     Discrepancy, GetLedgerRequest, GetPaymentRequest, GetReconciliationRequest, Ledger,
     ListDiscrepanciesRequest, ListDiscrepanciesResponse, ListRefundsRequest, ListRefundsResponse,
-    LookUpPaymentRequest, Payment, ReconcileRequest, Reconciliation, Refund, RefundPaymentRequest,
-    ResolveDiscrepancyRequest, RetryRefundRequest,
+    LookUpPaymentRequest, Payment, ReconcileRequest, Reconciliation, RefreshPaymentRequest, Refund,
+    RefundPaymentRequest, ResolveDiscrepancyRequest, RetryRefundRequest,
     payment_service_client::PaymentServiceClient,
     payment_service_server::{PaymentService, PaymentServiceServer},
 };
@@ -83,6 +83,13 @@ impl PaymentService for Answers {
         &self,
         _: Request<ListRefundsRequest>,
     ) -> Result<Response<ListRefundsResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn refresh_payment(
+        &self,
+        _: Request<RefreshPaymentRequest>,
+    ) -> Result<Response<Payment>, Status> {
         Err(not_here())
     }
 

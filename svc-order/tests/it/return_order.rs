@@ -253,6 +253,37 @@ async fn a_return_is_refunded_as_far_as_staff_left_something(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn nothing_is_owed_once_a_return_got_what_staff_had_left(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    for staff_first in [true, false] {
+        let (order, tent, mug) = shop.given_shipped_camp().await;
+        // Staff's refund is on its way, and nobody knows of it here.
+        let all = [item(tent, 3, true), item(mug, 1, true)];
+        let returned = take(&shop, back(order.id, &all, None)).await.unwrap();
+        assert_eq!(returned.refund, eur(13_500));
+
+        let by_staff = refunded_part(&order, 10_000);
+        let rest = event::PaymentRefunded {
+            return_id: returned.id.to_string(),
+            ..refunded_part(&order, 35_00)
+        };
+        let heard = if staff_first {
+            [by_staff, rest]
+        } else {
+            [rest, by_staff]
+        };
+        for refund in heard {
+            assert!(shop.reload(order.id).await.owed.minor > 0);
+            shop.refunded(refund).await.unwrap();
+        }
+
+        let now = shop.reload(order.id).await;
+        assert!(now.refunded);
+        assert_eq!((now.refunded_total, now.owed), (eur(13_500), eur(0)));
+    }
+}
+
+#[sqlx::test(migrations = false)]
 async fn an_order_that_was_not_shipped_cannot_come_back(pool: PgPool) {
     let shop = Shop::new(pool).await;
     let order = shop.given_confirmed().await;

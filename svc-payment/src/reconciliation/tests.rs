@@ -165,6 +165,16 @@ fn what_is_in_flight_is_not_compared() {
 }
 
 #[test]
+fn a_refund_of_somebody_at_the_provider_is_not_to_be_refunded_again() {
+    let theirs = Record {
+        kind: RecordKind::Refund,
+        ..record(RecordState::Succeeded, NOON)
+    };
+    let found = comparison().of_record(&theirs, None, false).unwrap();
+    assert!(found.proposal().contains("Do not refund the payment"));
+}
+
+#[test]
 fn a_discrepancy_says_what_to_do() {
     let theirs = Some((eur(1), RecordState::Succeeded));
     for kind in Kind::ALL {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{money, read};
 use crate::{
     payment::OrderId,
+    provider::ProviderName,
     reason::Reason,
     reconciliation::{Discrepancy, DiscrepancyId, Finding, Kind, Resolution, Run, State},
 };
@@ -83,15 +84,44 @@ fn side(
     }
 }
 
-/// Writes what a comparison has found. What was found before is brought up to
-/// date; what had vanished is open again, what staff have resolved stays so.
+/// How something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// By the comparison of this number.
+    Comparison(u32),
+    /// The provider told us, so often now, that a refund has failed after all.
+    Reversal(i32),
+}
+
+impl Source {
+    /// Names what was found, within its provider and kind. Each reversal stands
+    /// for itself, beside what comparisons find of the same refund.
+    fn identity(self, finding: &Finding) -> String {
+        match self {
+            Self::Comparison(_) => finding.identity(),
+            Self::Reversal(number) => format!("{} reversal {number}", finding.identity()),
+        }
+    }
+
+    /// The comparison, if it was one.
+    fn comparison(self) -> Option<i32> {
+        match self {
+            Self::Comparison(number) => Some(i32::try_from(number).unwrap_or(i32::MAX)),
+            Self::Reversal(_) => None,
+        }
+    }
+}
+
+/// Writes what was found. What was found before is brought up to date; what had
+/// vanished is open again, what staff have resolved stays so.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn put(
     tx: &mut PgConnection,
     id: DiscrepancyId,
-    run: &Run,
+    provider: ProviderName,
+    source: Source,
     finding: &Finding,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -113,10 +143,10 @@ pub async fn put(
              state = CASE WHEN known.state = 'vanished' THEN 'open' ELSE known.state END,
              close_time = CASE WHEN known.state = 'vanished' THEN NULL ELSE known.close_time END",
         id.0,
-        run.provider.as_str(),
+        provider.as_str(),
         finding.kind.as_str(),
         finding.object.as_str(),
-        finding.identity(),
+        source.identity(finding),
         finding.date,
         finding.object_id,
         finding.order_id.map(|id| id.0),
@@ -128,7 +158,7 @@ pub async fn put(
         theirs.map(|(amount, _)| amount.minor),
         theirs.map(|(_, state)| state.as_str()),
         finding.proposal(),
-        i32::try_from(run.number).unwrap_or(i32::MAX),
+        source.comparison(),
         now,
     )
     .execute(tx)
@@ -136,7 +166,8 @@ pub async fn put(
     Ok(())
 }
 
-/// Closes what the comparison of its day did not find any more.
+/// Closes what the comparison of its day did not find any more. What no
+/// comparison has found stays open.
 ///
 /// # Errors
 /// When the database does not answer.

@@ -10,6 +10,7 @@ use super::read;
 use crate::{
     ledger::{Balance, Entry, Posting},
     payment::OrderId,
+    refund::RefundId,
 };
 
 const TABLE: &str = "ledger_entries";
@@ -28,15 +29,17 @@ pub async fn post(
     let order_ids: Vec<Uuid> = postings.iter().map(|(_, one)| one.order_id).collect();
     let kinds: Vec<&str> = postings.iter().map(|(_, one)| one.kind.as_str()).collect();
     let source_ids: Vec<Uuid> = postings.iter().map(|(_, one)| one.source_id).collect();
+    let numbers: Vec<i32> = postings.iter().map(|(_, one)| one.number).collect();
     sqlx::query!(
-        "INSERT INTO ledger_transactions (id, order_id, kind, source_id, create_time)
-         SELECT id, order_id, kind, source_id, $5
-         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[])
-             AS posted (id, order_id, kind, source_id)",
+        "INSERT INTO ledger_transactions (id, order_id, kind, source_id, number, create_time)
+         SELECT id, order_id, kind, source_id, number, $6
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::int[])
+             AS posted (id, order_id, kind, source_id, number)",
         &ids,
         &order_ids,
         &kinds as &[&str],
         &source_ids,
+        &numbers,
         now,
     )
     .execute(&mut *tx)
@@ -62,6 +65,20 @@ pub async fn post(
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// How often a refund came back. Its row must be held.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn reversals(tx: &mut PgConnection, id: RefundId) -> Result<i32, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT count(*)::int AS "count!" FROM ledger_transactions
+           WHERE kind = 'refund_reversal' AND source_id = $1"#,
+        id.0,
+    )
+    .fetch_one(tx)
+    .await?)
 }
 
 /// Entries, column by column.

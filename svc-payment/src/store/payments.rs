@@ -369,12 +369,12 @@ pub async fn conclude(
     Ok(())
 }
 
-/// Writes how much of a payment went back. The row must be held.
+/// Writes how much of a payment has gone back. The row must be held.
 ///
 /// # Errors
 /// When the database does not answer, or refuses to give back more than was
 /// asked for.
-pub async fn gave_back(
+pub async fn note_refunded(
     tx: &mut PgConnection,
     payment: &Payment,
     now: DateTime<Utc>,

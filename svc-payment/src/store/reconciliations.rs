@@ -10,7 +10,7 @@ use super::{LEASE, count, money, read};
 use crate::{
     payment::OrderId,
     provider::{ProviderName, Record, RecordKind},
-    reconciliation::{Ours, Phase, Run, Standing},
+    reconciliation::{MARGIN, Ours, Phase, Run, Standing},
 };
 
 const RUNS: &str = "reconciliation_runs";
@@ -389,7 +389,8 @@ pub async fn pairs(
 pub struct Sought {
     /// Ours.
     pub ours: Ours,
-    /// It was listed.
+    /// A record was listed that is compared with it: one within [`MARGIN`] of the
+    /// time at which we asked. What lies further apart is of an earlier try.
     pub there: bool,
 }
 
@@ -412,6 +413,9 @@ pub async fn charges(
                  SELECT FROM reconciliation_records AS record
                  WHERE record.date = $1 AND record.provider = $2 AND record.kind = 'charge'
                    AND record.id = payments.id
+                   AND record.time BETWEEN
+                       coalesce(last_charge_time, create_time) - make_interval(secs => $7)
+                       AND coalesce(last_charge_time, create_time) + make_interval(secs => $7)
              ) AS "there!"
          FROM payments
          WHERE provider = $2 AND coalesce(last_charge_time, create_time) < $5
@@ -423,6 +427,7 @@ pub async fn charges(
         after.1,
         until,
         limit,
+        MARGIN.as_secs_f64(),
     )
     .fetch_all(tx)
     .await?;
@@ -461,6 +466,10 @@ pub async fn refunds(
                  SELECT FROM reconciliation_records AS record
                  WHERE record.date = $1 AND record.provider = $2 AND record.kind = 'refund'
                    AND record.id = refunds.id
+                   AND record.time BETWEEN
+                       coalesce(last_refund_time, refunds.create_time) - make_interval(secs => $7)
+                       AND coalesce(last_refund_time, refunds.create_time)
+                           + make_interval(secs => $7)
              ) AS "there!"
          FROM refunds JOIN payments ON payments.id = refunds.payment_id
          WHERE payments.provider = $2 AND coalesce(last_refund_time, refunds.create_time) < $5
@@ -472,6 +481,7 @@ pub async fn refunds(
         after.1,
         until,
         limit,
+        MARGIN.as_secs_f64(),
     )
     .fetch_all(tx)
     .await?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
-use svc_kit::{error::StoreError, fault, id::AccountId};
+use svc_kit::{error::StoreError, fault, id::AccountId, money::Money};
 use uuid::Uuid;
 
 use super::{LEASE, count, money, read};
@@ -248,25 +248,49 @@ pub async fn get(db: impl PgExecutor<'_>, id: RefundId) -> Result<Option<Refund>
     .transpose()
 }
 
-/// The refund of a return.
+/// What a return was promised, of which order, if it has a refund. That may be
+/// over less.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn of_return(
+pub async fn promised(
     tx: &mut PgConnection,
     return_id: ReturnId,
-) -> Result<Option<Refund>, StoreError> {
-    sqlx::query_as!(
-        Row,
-        "SELECT id, payment_id, order_id, status, cause, return_id, request_id, reason, staff_id,
-             currency, amount_minor, attempts, create_time, update_time
-         FROM refunds WHERE return_id = $1",
+) -> Result<Option<(OrderId, Money)>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT order_id, currency, coalesce(promised_minor, amount_minor) AS "minor!"
+           FROM refunds WHERE return_id = $1"#,
         return_id.0,
     )
     .fetch_optional(tx)
-    .await?
-    .map(Refund::try_from)
+    .await?;
+    row.map(|row| {
+        Ok((
+            OrderId(row.order_id),
+            money(TABLE, &row.currency, row.minor)?,
+        ))
+    })
     .transpose()
+}
+
+/// Notes that a return was promised more than its refund is over. The row must
+/// be held.
+///
+/// # Errors
+/// When the database does not answer, or it is not more.
+pub async fn note_promised(
+    tx: &mut PgConnection,
+    id: RefundId,
+    promised: Money,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE refunds SET promised_minor = $2 WHERE id = $1",
+        id.0,
+        promised.minor,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// The refund of a request of staff.

@@ -88,6 +88,24 @@ async fn what_was_booked_is_never_changed_or_deleted(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn what_was_booked_is_not_booked_again(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.captured().await;
+    shop.hear_cancelled(&request).await.unwrap();
+    shop.drain().await;
+    for kind in ["sale", "settlement", "fee", "refund"] {
+        let again = sqlx::query(
+            "INSERT INTO ledger_transactions (id, order_id, kind, source_id, create_time)
+             SELECT gen_random_uuid(), order_id, kind, source_id, now()
+             FROM ledger_transactions WHERE kind = $1",
+        );
+        let refused = again.bind(kind).execute(&shop.pool).await.unwrap_err();
+        let refused = refused.as_database_error().unwrap();
+        assert!(refused.is_unique_violation(), "{kind}: {refused}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
 async fn the_whole_ledger_sums_to_zero(pool: PgPool) {
     let shop = Harness::new(pool).await;
     shop.requested("tok_ok").await;

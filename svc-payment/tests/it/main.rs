@@ -11,6 +11,7 @@ mod harness;
 mod ledger;
 mod providers;
 mod reconcile;
+mod refresh_payment;
 mod refund_payment;
 mod refund_return;
 mod request_payment;

@@ -21,7 +21,7 @@ use svc_payment::{
     payment::{PaymentId, PaymentToken, Status},
     provider::{
         Charged, Cursor, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
-        RECORDS_PER_PAGE, Record, RecordKind, RecordPage, Refunded, sandbox::Sandbox,
+        RECORDS_PER_PAGE, Record, RecordKind, RecordPage, RecordState, Refunded, sandbox::Sandbox,
     },
     reconcile::{AWAY_PAUSE, reconcile, step},
     reconciliation::{CATCH_UP_DAYS, Kind, MARGIN, READY_AFTER, SETTLED_AGE, State},
@@ -284,29 +284,32 @@ async fn what_both_sides_agree_on_is_no_discrepancy(pool: PgPool) {
     assert_eq!(shop.found(State::Open).await, []);
 }
 
-/// Has each of its records once more, under another reference.
-struct Twice(Sandbox);
+/// Lists other records than it should.
+struct Lying {
+    sandbox: Sandbox,
+    lie: fn(Vec<Record>) -> Vec<Record>,
+}
 
 #[async_trait]
-impl Provider for Twice {
+impl Provider for Lying {
     fn name(&self) -> ProviderName {
-        self.0.name()
+        self.sandbox.name()
     }
 
     async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        self.0.charge(id, amount, token).await
+        self.sandbox.charge(id, amount, token).await
     }
 
     async fn look_up(&self, id: PaymentId) -> FoundCharge {
-        self.0.look_up(id).await
+        self.sandbox.look_up(id).await
     }
 
     async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        self.0.refund(id, payment_id, amount).await
+        self.sandbox.refund(id, payment_id, amount).await
     }
 
     async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
-        self.0.look_up_refund(id).await
+        self.sandbox.look_up_refund(id).await
     }
 
     async fn list(
@@ -315,21 +318,30 @@ impl Provider for Twice {
         until: DateTime<Utc>,
         after: Option<Cursor>,
     ) -> Result<RecordPage, ProviderAway> {
-        let page = self.0.list(from, until, after).await?;
-        let again = page.records.iter().map(|record| Record {
-            reference: format!("again_{}", record.reference),
-            ..record.clone()
-        });
+        let page = self.sandbox.list(from, until, after).await?;
         Ok(RecordPage {
-            records: page.records.iter().cloned().chain(again).collect(),
+            records: (self.lie)(page.records),
             ..page
         })
     }
 }
 
+/// Each record once more, under another reference.
+fn twice(records: Vec<Record>) -> Vec<Record> {
+    let again: Vec<_> = records
+        .iter()
+        .map(|record| Record {
+            reference: format!("again_{}", record.reference),
+            ..record.clone()
+        })
+        .collect();
+    records.into_iter().chain(again).collect()
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_payment_that_was_charged_twice_is_found(pool: PgPool) {
-    let shop = Harness::with(pool, |sandbox| Arc::new(Twice(sandbox))).await;
+    let lie = twice;
+    let shop = Harness::with(pool, |sandbox| Arc::new(Lying { sandbox, lie })).await;
     let request = shop.captured().await;
     shop.requested("tok_declined").await;
     shop.drain().await;
@@ -341,6 +353,53 @@ async fn a_payment_that_was_charged_twice_is_found(pool: PgPool) {
     assert_eq!(shop.found(State::Open).await, twice);
     shop.reconciled().await;
     assert_eq!(shop.found(State::Open).await, twice);
+}
+
+/// Of each refund only a try that failed five hours before.
+fn failed_before(mut records: Vec<Record>) -> Vec<Record> {
+    for record in &mut records {
+        if record.kind == RecordKind::Refund {
+            record.state = RecordState::Failed;
+            record.time -= Duration::from_hours(5);
+        }
+    }
+    records
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_refund_is_missed_though_an_earlier_try_of_it_is_on_record(pool: PgPool) {
+    let lie = failed_before;
+    let shop = Harness::with(pool, |sandbox| Arc::new(Lying { sandbox, lie })).await;
+    let request = shop.captured().await;
+    shop.hear_cancelled(&request).await.unwrap();
+    shop.drain().await;
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    shop.clock.advance(DAY);
+
+    assert_eq!(shop.reconciled().await, 2);
+    let refund_id: Uuid = sqlx::query_scalar("SELECT id FROM refunds")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    let missing = [(Kind::MissingThere, RecordKind::Refund, refund_id)];
+    assert_eq!(shop.found(State::Open).await, missing);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_charge_is_missed_though_an_earlier_try_of_it_is_on_record(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.captured().await;
+    shop.sql(
+        "UPDATE sandbox.charges SET decline_reason = 'PAYMENT_DECLINED',
+             create_time = create_time - interval '5 hours'",
+    )
+    .await;
+    shop.clock.advance(DAY);
+
+    assert_eq!(shop.reconciled().await, 1);
+    let payment_id = request.payment_id.parse().unwrap();
+    let missing = [(Kind::MissingThere, RecordKind::Charge, payment_id)];
+    assert_eq!(shop.found(State::Open).await, missing);
 }
 
 #[sqlx::test(migrations = false)]

@@ -1,9 +1,12 @@
-use proto::souk::event::v1::{OrderReturned, PaymentRefunded};
+use proto::souk::{
+    event::v1::{OrderReturned, PaymentRefunded},
+    payment::v1::payment_service_server::PaymentService as _,
+};
 use sqlx::PgPool;
-use svc_kit::consumer::ConsumeError;
-use svc_payment::payment::Status;
+use svc_kit::{consumer::ConsumeError, money::Money};
+use svc_payment::{grpc::Grpc, payment::Status};
 
-use crate::harness::{Harness, eur};
+use crate::harness::{Harness, by_staff, eur};
 
 #[sqlx::test(migrations = false)]
 async fn a_return_is_paid_back_once_however_often_it_is_heard(pool: PgPool) {
@@ -46,6 +49,65 @@ async fn several_returns_are_paid_back_up_to_what_was_captured(pool: PgPool) {
     shop.drain().await;
     assert_eq!(shop.status(&request).await, Status::Refunded);
     assert_eq!(shop.at_sandbox(&request).await, (1, 2));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_return_gets_what_staff_have_left_of_the_payment(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let grpc = Grpc::new(shop.app.clone());
+    let request = shop.captured().await;
+    let asked = by_staff(shop.refund(&request, 30_00));
+    grpc.refund_payment(asked).await.unwrap();
+    // Nobody has told svc-order of it when the whole order comes back.
+    let returned = shop.returned(&request, 42_00);
+
+    shop.hear_returned(&returned).await.unwrap();
+    shop.hear_returned(&returned).await.unwrap();
+    shop.drain().await;
+    shop.hear_returned(&returned).await.unwrap();
+
+    assert_eq!(shop.status(&request).await, Status::Refunded);
+    assert_eq!(shop.at_sandbox(&request).await, (1, 2));
+    let mut announced: Vec<PaymentRefunded> = shop.announced().await;
+    announced.sort_by_key(|told| told.return_id.clone());
+    let told: Vec<_> = announced
+        .into_iter()
+        .map(|told| (told.return_id, told.amount))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (String::new(), Some(eur(30_00).into())),
+            (returned.return_id.clone(), Some(eur(12_00).into())),
+        ]
+    );
+
+    // A repeat says what was promised, not what was left; anything else is another.
+    let other = OrderReturned {
+        refund: Some(eur(12_00).into()),
+        ..returned
+    };
+    let refused = shop.hear_returned(&other).await;
+    let Err(ConsumeError::Reject(why)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(why, "REFUND_EXISTS: the return has another refund");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_return_in_another_currency_is_refused_whatever_is_left(pool: PgPool) {
+    let shop = Harness::new(pool).await;
+    let request = shop.captured().await;
+    let dollars = OrderReturned {
+        refund: Some(Money::new("USD".parse().unwrap(), 50_00).into()),
+        ..shop.returned(&request, 1)
+    };
+    let refused = shop.hear_returned(&dollars).await;
+    assert!(
+        matches!(refused, Err(ConsumeError::Reject(_))),
+        "{refused:?}"
+    );
+    assert_eq!(shop.payment(&request).await.refund_requested, eur(0));
 }
 
 #[sqlx::test(migrations = false)]

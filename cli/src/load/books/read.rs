@@ -153,6 +153,20 @@ impl Sources {
         Ok(unfinished)
     }
 
+    /// Events that a consumer was handed and has not acknowledged.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn unacknowledged(&self) -> anyhow::Result<u64> {
+        let mut count = 0;
+        for stream in STREAMS {
+            for consumer in inspect::consumers(&self.nats, *stream).await? {
+                count += consumer.unacknowledged;
+            }
+        }
+        Ok(count)
+    }
+
     /// Returns whose goods are not on sale again, and orders that do not know
     /// that the money for theirs went back.
     async fn unfinished_returns(&self) -> anyhow::Result<i64> {

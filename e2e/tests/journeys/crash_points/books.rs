@@ -1,16 +1,14 @@
 //! What the databases say of an order, behind the shop's back.
 
 use e2e::shop::Shop;
-use proto::events::STREAMS;
-use souk::stack::Process;
+use souk::{load::books::Sources, stack::Process};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use svc_kit::nats::{Nats, NatsConfig, inspect};
 use uuid::Uuid;
 
 /// The services' databases, and their streams.
 pub(crate) struct Books {
     all: Vec<(Process, PgPool)>,
-    nats: Nats,
+    sources: Sources,
 }
 
 /// What the databases hold for an order.
@@ -35,11 +33,8 @@ impl Books {
             let pool = PgPoolOptions::new().max_connections(1);
             all.push((process, pool.connect(&url).await.unwrap()));
         }
-        let nats = NatsConfig::new(shop.stack.nats_url());
-        Self {
-            all,
-            nats: Nats::connect(&nats).await.unwrap(),
-        }
+        let sources = Sources::of(&shop.stack).await.unwrap();
+        Self { all, sources }
     }
 
     pub(crate) async fn entries(&self, order_id: &str) -> Entries {
@@ -103,14 +98,8 @@ impl Books {
                 .unwrap();
             waiting += events;
         }
-        for stream in STREAMS {
-            let Ok(consumers) = inspect::consumers(&self.nats, *stream).await else {
-                return waiting + 1;
-            };
-            for consumer in consumers {
-                waiting += i64::try_from(consumer.unacknowledged).unwrap();
-            }
-        }
+        let unacknowledged = self.sources.unacknowledged().await.unwrap_or(1);
+        waiting += i64::try_from(unacknowledged).unwrap();
         waiting
     }
 
