@@ -119,14 +119,18 @@ async fn who_reads_steadily_has_all_of_a_large_page() {
     let mut raw = Raw(socket.connect(edge.edge).await.unwrap());
     let request = format!("GET /a HTTP/1.1\r\nhost: {}\r\n\r\n", edge.edge);
     raw.say(request).await;
-    let mut heard = raw.hear_until("souk; hit").await.len();
+    let heard = raw.hear_until("\r\n\r\n").await;
+    let (head, begun) = heard.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("souk; hit"), "{head}");
+    let mut left = PAGE_BYTES - begun.len();
     let mut parts = tokio::time::interval(PART_EVERY);
     let mut part = vec![0; PART_BYTES];
-    while heard < PAGE_BYTES {
+    while left > 0 {
         parts.tick().await;
-        let count = raw.0.read(&mut part).await.unwrap();
-        assert!(count > 0, "closed after {heard} bytes");
-        heard += count;
+        let count = left.min(PART_BYTES);
+        let read = raw.0.read_exact(&mut part[..count]).await;
+        assert!(read.is_ok(), "closed with {left} bytes to come");
+        left -= count;
     }
 }
 
