@@ -3,6 +3,7 @@
 use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{ConsumeError, Consumer, Heard};
@@ -74,7 +75,9 @@ async fn attempt<C: Consumer>(
     if !inbox::claim(&mut tx, C::NAME, event_id).await? {
         return Ok(Delivered::Duplicate);
     }
-    consumer.handle(&mut tx, event).await?;
+    if let Err(error) = consumer.handle(&mut tx, event).await {
+        return Err(undone(tx, error).await);
+    }
     fault::passed_by(Point::ConsumerBeforeCommit, C::NAME);
     tx.commit().await?;
     fault::passed_by(Point::ConsumerAfterCommit, C::NAME);
@@ -97,11 +100,22 @@ async fn attempt_all<C: Consumer>(
         .filter(|(id, _)| left.remove(id))
         .map(|(_, heard)| heard)
         .collect();
-    if !fresh.is_empty() {
-        consumer.handle_all(&mut tx, fresh).await?;
+    if !fresh.is_empty()
+        && let Err(error) = consumer.handle_all(&mut tx, fresh).await
+    {
+        return Err(undone(tx, error).await);
     }
     fault::passed_by(Point::BatchBeforeCommit, C::NAME);
     tx.commit().await?;
     fault::passed_by(Point::BatchAfterCommit, C::NAME);
     Ok(claimed)
+}
+
+/// Lets go of what a failed handler holds before anybody acts on its error:
+/// dropped, a transaction is rolled back some time later.
+async fn undone(tx: Transaction<'_, Postgres>, error: ConsumeError) -> ConsumeError {
+    if let Err(fault) = tx.rollback().await {
+        tracing::debug!(error = %fault, "not rolled back; the connection is closed");
+    }
+    error
 }
