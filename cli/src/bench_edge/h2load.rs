@@ -12,8 +12,9 @@ use super::row::Row;
 use super::server::{Ground, Server};
 use crate::checkout;
 
-/// Of so many answers of a cache, one may come from the origin: its first, and
-/// what it fetched again.
+/// So many answers of a cache may come from the origin, its first...
+const FIRST_FETCHES: u64 = 5;
+/// ...and one of so many, which it fetched again.
 const ANSWERS_FOR_A_FETCH: u64 = 1000;
 
 /// The program.
@@ -59,7 +60,7 @@ impl H2load {
         let (done, asked) = (loaded.done, ground.origin.count() - before);
         // Of the last requests no answer is waited for.
         let right = if row.shape().cached {
-            asked <= 1 + done / ANSWERS_FOR_A_FETCH
+            asked <= FIRST_FETCHES + done / ANSWERS_FOR_A_FETCH
         } else {
             asked >= done
         };
