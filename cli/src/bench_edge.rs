@@ -24,13 +24,15 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 pub use figures::Figures;
 pub use row::Row;
 
-use self::figures::Measured;
+use self::figures::{Figure, Measured};
 use self::origin::Origin;
 use self::peer::Peer;
 use self::server::{Ground, Server};
 use self::token::Issuer;
 use crate::stack::{Ports, Progress, Servers, ServersOptions};
 
+/// How often a round of a server is tried.
+const MAX_TRIES: usize = 3;
 /// How long a server is warmed up for a row, once.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -112,10 +114,21 @@ pub async fn run(options: &BenchEdgeOptions, say: impl Fn(&str)) -> anyhow::Resu
         let mut measured = Measured::new(row);
         for round in 1..=options.rounds {
             say(&format!("{row}, round {round}"));
-            for server in &contenders {
-                let figure = h2load.measure(row, server, &ground, options.each).await?;
-                measured.push(server.peer, figure);
+            let mut left = Vec::new();
+            for server in contenders {
+                match try_measure(&h2load, row, server, (&ground, options.each), &say).await {
+                    Ok(figure) => {
+                        measured.push(server.peer, figure);
+                        left.push(server);
+                    }
+                    Err(why) if server.peer == Peer::Edge => return Err(why),
+                    Err(why) => {
+                        say(&format!("{} is left out: {why:#}", server.peer));
+                        measured.forget(server.peer);
+                    }
+                }
             }
+            contenders = left;
         }
         say(measured.to_string().trim_end());
         figures.push(measured);
@@ -125,4 +138,22 @@ pub async fn run(options: &BenchEdgeOptions, say: impl Fn(&str)) -> anyhow::Resu
     }
     servers.shut_down().await;
     Ok(figures)
+}
+
+/// Measures a server; again, when a round went wrong: a cache that went to the
+/// origin says nothing of hits.
+async fn try_measure(
+    h2load: &h2load::H2load,
+    row: Row,
+    server: &Server,
+    (ground, each): (&Ground<'_>, Duration),
+    say: &impl Fn(&str),
+) -> anyhow::Result<Figure> {
+    for _ in 1..MAX_TRIES {
+        match h2load.measure(row, server, ground, each).await {
+            Ok(figure) => return Ok(figure),
+            Err(why) => say(&format!("again: {why:#}")),
+        }
+    }
+    h2load.measure(row, server, ground, each).await
 }

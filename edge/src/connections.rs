@@ -146,8 +146,8 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
         let connection = Connection::new(stream, self.bounds.patience.clone()).ok()?;
         let connection: Stream = Box::new(connection);
         let connection = match connection.selected_alpn_proto() {
-            Some(ALPN::H2) => Box::new(Gathered::new(connection)),
-            _ => connection,
+            Some(ALPN::H2) => Box::new(Gathered::until_read(connection)),
+            _ => Box::new(Gathered::until_flush(connection)),
         };
         self.app.process_new(connection, shutdown).await
     }

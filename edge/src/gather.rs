@@ -1,8 +1,11 @@
-//! Gathers what a connection of HTTP/2 writes. The protocol's library writes
-//! and flushes each frame by itself, which makes of each a record of TLS and a
-//! call of the kernel; many small answers at once are cheaper as one. What is
-//! written waits until the connection has done all it can for now, or until a
-//! record is full.
+//! Gathers what a connection writes: each write makes a record of TLS and a
+//! call of the kernel, and wakes the other side.
+//!
+//! The library of HTTP/2 writes and flushes each frame by itself, and many
+//! small answers at once are cheaper as one: what is written waits until the
+//! connection has done all it can for now, or until a record is full. That of
+//! HTTP/1 writes head and body apart, and flushes when a part has to go: there
+//! what is written waits for no more than that.
 
 use std::{
     fmt, io,
@@ -28,6 +31,15 @@ pub struct Gathered<S = Stream> {
     stream: S,
     waiting: BytesMut,
     state: State,
+    flush: Flush,
+}
+
+/// When what was flushed goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    AtOnce,
+    /// When the writer reads again.
+    Later,
 }
 
 /// How far what was written has got.
@@ -43,12 +55,22 @@ enum State {
 }
 
 impl<S> Gathered<S> {
-    /// Gathers what is written to a stream.
-    pub fn new(stream: S) -> Self {
+    /// Gathers what is written before the writer reads again.
+    pub fn until_read(stream: S) -> Self {
+        Self::new(stream, Flush::Later)
+    }
+
+    /// Gathers what is written before the writer flushes.
+    pub fn until_flush(stream: S) -> Self {
+        Self::new(stream, Flush::AtOnce)
+    }
+
+    fn new(stream: S, flush: Flush) -> Self {
         Self {
             stream,
             waiting: BytesMut::new(),
             state: State::Clean,
+            flush,
         }
     }
 }
@@ -142,6 +164,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.flush == Flush::AtOnce {
+            return this.poll_out(cx);
+        }
         if this.state == State::Written {
             this.state = State::Flushed;
             cx.waker().wake_by_ref();
@@ -295,7 +320,7 @@ mod tests {
 
     #[test]
     fn frames_that_are_flushed_one_by_one_go_out_as_one() {
-        let mut stream = Gathered::new(Below::default());
+        let mut stream = Gathered::until_read(Below::default());
         for frame in [b"one ", b"two "] {
             assert_eq!(write(&mut stream, frame), Poll::Ready(4));
             flush(&mut stream);
@@ -308,7 +333,7 @@ mod tests {
 
     #[test]
     fn more_than_a_record_does_not_wait() {
-        let mut stream = Gathered::new(Below::default());
+        let mut stream = Gathered::until_read(Below::default());
         let large = vec![7; GATHER_BYTES];
         assert_eq!(write(&mut stream, b"head"), Poll::Ready(4));
         assert_eq!(write(&mut stream, &large), Poll::Ready(large.len()));
@@ -319,8 +344,19 @@ mod tests {
     }
 
     #[test]
+    fn a_head_goes_out_with_its_body_and_not_after_a_flush() {
+        let mut stream = Gathered::until_flush(Below::default());
+        assert_eq!(write(&mut stream, b"head"), Poll::Ready(4));
+        assert_eq!(write(&mut stream, b"body"), Poll::Ready(4));
+        assert_eq!(stream.stream.calls, 0);
+        flush(&mut stream);
+        assert_eq!((stream.stream.calls, stream.stream.flushed), (1, 8));
+        assert_eq!(stream.stream.taken, b"headbody");
+    }
+
+    #[test]
     fn what_was_not_flushed_waits_also_when_read() {
-        let mut stream = Gathered::new(Below::default());
+        let mut stream = Gathered::until_read(Below::default());
         assert_eq!(write(&mut stream, b"half"), Poll::Ready(4));
         read(&mut stream);
         assert_eq!(stream.stream.calls, 0);
@@ -328,7 +364,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_connection_brings_all_out() {
-        let mut stream = Gathered::new(Below::default());
+        let mut stream = Gathered::until_read(Below::default());
         assert_eq!(write(&mut stream, b"goaway"), Poll::Ready(6));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut stream).poll_shutdown(&mut cx).is_ready());
@@ -343,7 +379,7 @@ mod tests {
             reads in prop::collection::vec(any::<bool>(), 20),
         ) {
             prop_assume!(takes.is_empty() || takes.iter().any(|take| *take > 0));
-            let mut stream = Gathered::new(Below { takes, ..Below::default() });
+            let mut stream = Gathered::until_read(Below { takes, ..Below::default() });
             let mut sent = Vec::new();
             for (length, then_read) in writes.iter().zip(reads) {
                 let bytes: Vec<u8> = (sent.len()..sent.len() + length)

@@ -59,6 +59,10 @@ impl Measured {
         }
     }
 
+    pub(super) fn forget(&mut self, peer: Peer) {
+        self.load.retain(|(known, _)| *known != peer);
+    }
+
     pub(super) fn memory(&mut self, peer: Peer, bytes: u64) {
         self.memory.push((peer, bytes));
     }

@@ -26,7 +26,6 @@ events {{ worker_connections 16384; }}
 http {{
   access_log off;
   sendfile on;
-  tcp_nopush on;
   client_body_temp_path {at}/body;
   proxy_temp_path {at}/proxy;
   fastcgi_temp_path {at}/fastcgi;
