@@ -16,7 +16,7 @@ use crate::{
     access_log::{self, AccessLog},
     admin::Desk,
     bounds::Bounds,
-    cache::Cache,
+    cache::{Cache, folder::Folder},
     config::Config,
     context::InFlight,
     cors::Cors,
@@ -87,7 +87,7 @@ impl App {
         let nats = Nats::connect(&config.nats).await?;
         let verifier = Verifier::new(&config.auth, clock.clone());
         let revocations = Arc::new(Revocations::new());
-        let cache = Arc::new(Cache::new(config.cache_bytes, clock.clone()));
+        let cache = Arc::new(cache(&config, &clock)?);
         let limits = Arc::new(Limits::new(&config.limits).await?);
         let default_timeout = Duration::from_millis(config.default_timeout_ms);
         let cors = Live::new(cors(&config)?);
@@ -357,6 +357,16 @@ async fn is_caught_up(
 
 fn cors(config: &Config) -> anyhow::Result<Cors> {
     Cors::new(&config.allowed_origins).context("SOUK_EDGE_ALLOWED_ORIGINS")
+}
+
+fn cache(config: &Config, clock: &Clock) -> anyhow::Result<Cache> {
+    let (bytes, clock) = (config.cache_bytes, clock.clone());
+    let Some(dir) = &config.cache_disk_dir else {
+        return Ok(Cache::new(bytes, clock));
+    };
+    let folder = Folder::create(dir, config.cache_disk_bytes)
+        .with_context(|| format!("SOUK_EDGE_CACHE_DISK_DIR {}", dir.display()))?;
+    Cache::with_folder(bytes, folder, clock)
 }
 
 fn certificates(

@@ -9,9 +9,12 @@
 pub mod entry;
 pub mod epochs;
 pub mod flight;
+pub mod folder;
 pub mod key;
 pub mod list;
 pub mod plan;
+pub mod room;
+pub mod spill;
 pub mod store;
 
 use std::{
@@ -28,6 +31,7 @@ use self::{
     entry::{Age, Entry, Lifetime},
     epochs::{Epoch, Epochs, Slot},
     flight::{Flights, Seat},
+    folder::Folder,
     key::Key,
     store::Store,
 };
@@ -93,10 +97,22 @@ pub enum Found {
 }
 
 impl Cache {
-    /// An empty cache of so many bytes.
+    /// An empty cache of so many bytes in memory.
     pub fn new(max_bytes: u64, clock: Clock) -> Self {
+        Self::of(Store::new(max_bytes), clock)
+    }
+
+    /// An empty cache of so many bytes in memory, and those of a folder.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn with_folder(max_bytes: u64, folder: Folder, clock: Clock) -> anyhow::Result<Self> {
+        Ok(Self::of(Store::with_folder(max_bytes, folder)?, clock))
+    }
+
+    fn of(store: Store, clock: Clock) -> Self {
         Self {
-            store: Store::new(max_bytes),
+            store,
             epochs: Epochs::new(),
             flights: Flights::default(),
             clock,
@@ -180,6 +196,11 @@ impl Cache {
         self.store.change_page(url, change);
     }
 
+    /// Has a page read into memory, soon, that lies on disk.
+    pub fn load_page(&self, url: &Url) {
+        self.store.load_page(url);
+    }
+
     /// What a single entry may take of the store.
     pub fn max_entry_bytes(&self) -> usize {
         self.store.max_entry_bytes()
@@ -249,14 +270,37 @@ impl Cache {
         self.epochs.softened_ms(entry.epoch, &entry.slots)
     }
 
-    /// Bytes and number of the entries, roughly.
+    /// Bytes and number of the entries in memory, roughly.
     pub fn size(&self) -> (u64, u64) {
         self.store.size()
+    }
+
+    /// Bytes and number of the pages on disk, roughly.
+    pub fn disk_size(&self) -> Option<(u64, u64)> {
+        self.store.disk_size()
     }
 
     /// The time of the cache's clock.
     pub fn now_ms(&self) -> i64 {
         self.clock.now().timestamp_millis()
+    }
+}
+
+#[cfg(test)]
+impl Cache {
+    /// Does what is to be done at the disk.
+    pub fn settle(&self) {
+        self.store.settle();
+    }
+
+    /// Has the disk do no more before the answer is taken or dropped.
+    pub fn pause_disk(&self) -> Option<std::sync::mpsc::Receiver<()>> {
+        self.store.pause_disk()
+    }
+
+    /// Has memory let go of all.
+    pub fn forget_memory(&self) {
+        self.store.forget_memory();
     }
 }
 

@@ -50,9 +50,21 @@ pub struct Config {
     /// and networks, with commas between.
     #[arg(long, env = "SOUK_EDGE_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
-    /// Bytes that the cache may hold.
+    /// Bytes that the cache may hold in memory.
     #[arg(long, env = "SOUK_EDGE_CACHE_BYTES", default_value_t = 256 << 20)]
     pub cache_bytes: u64,
+    /// A folder for pages of origins that memory has no room for. Nothing in it
+    /// outlives the process. Without it, what does not fit is fetched again.
+    #[arg(long, env = "SOUK_EDGE_CACHE_DISK_DIR")]
+    pub cache_disk_dir: Option<PathBuf>,
+    /// Bytes that the cache may hold in that folder.
+    #[arg(
+        long,
+        env = "SOUK_EDGE_CACHE_DISK_BYTES",
+        default_value_t = 10 << 30,
+        value_parser = clap::value_parser!(u64).range(1 << 20..)
+    )]
+    pub cache_disk_bytes: u64,
     /// The largest body of a unary request.
     #[arg(long, env = "SOUK_EDGE_MAX_BODY_BYTES", default_value_t = 4 << 20)]
     pub max_body_bytes: usize,

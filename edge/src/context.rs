@@ -30,6 +30,8 @@ pub enum CacheOutcome {
     Hit {
         /// Seconds for which it stays fresh.
         ttl: i64,
+        /// Its body lies on disk alone.
+        from_disk: bool,
     },
     /// Asked for.
     Miss {
@@ -84,7 +86,10 @@ impl CacheOutcome {
         Some(match self {
             Self::None => return None,
             Self::Bypass => "souk; fwd=bypass".to_owned(),
-            Self::Hit { ttl } => format!("souk; hit; ttl={ttl}"),
+            Self::Hit { ttl, from_disk } => {
+                let detail = if *from_disk { "; detail=disk" } else { "" };
+                format!("souk; hit; ttl={ttl}{detail}")
+            }
             Self::Forwarded(forward) => forward.header(),
             Self::Covered(forward) => format!("{}; detail=stale-if-error", forward.header()),
             Self::Miss {
@@ -105,7 +110,7 @@ impl CacheOutcome {
         match self {
             Self::None => "none",
             Self::Bypass => "bypass",
-            Self::Hit { ttl } if *ttl < 0 => "stale",
+            Self::Hit { ttl, .. } if *ttl < 0 => "stale",
             Self::Hit { .. } => "hit",
             Self::Miss {
                 collapsed: true, ..
@@ -233,7 +238,11 @@ mod tests {
         let told = |outcome: CacheOutcome| outcome.header();
         assert_eq!(told(CacheOutcome::None), None);
         assert_eq!(
-            told(CacheOutcome::Hit { ttl: 599 }).unwrap(),
+            told(CacheOutcome::Hit {
+                ttl: 599,
+                from_disk: false
+            })
+            .unwrap(),
             "souk; hit; ttl=599"
         );
         let miss = CacheOutcome::Miss {

@@ -136,6 +136,23 @@ static CACHE_SIZE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
+static CACHE_DISK_SIZE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge(
+        "edge_cache_disk_size",
+        "What the cache holds on disk, in bytes and in pages.",
+        &["unit"],
+    )
+});
+
+static CACHE_DISK: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "edge_cache_disk_total",
+        "Pages and the disk, by what became of it: written, dropped (there was too much to write), \
+         failed (the disk), or lost (it was there no more when it was asked for).",
+        &["outcome"],
+    )
+});
+
 static CACHE_SERVED_BYTES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
         "edge_cache_served_bytes_total",
@@ -487,6 +504,20 @@ pub fn cache_size((bytes, entries): (u64, u64)) {
     };
     set("bytes", bytes);
     set("entries", entries);
+}
+
+/// What the cache holds on disk.
+pub fn cache_disk_size((bytes, pages): (u64, u64)) {
+    for (unit, value) in [("bytes", bytes), ("pages", pages)] {
+        CACHE_DISK_SIZE
+            .with_label_values(&[unit])
+            .set(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+}
+
+/// What became of a page and the disk.
+pub fn cache_disk(outcome: &str) {
+    CACHE_DISK.with_label_values(&[outcome]).inc();
 }
 
 /// An answer came from the cache.

@@ -193,6 +193,7 @@ impl ReadThrough {
     ) -> Result<()> {
         context.cache = CacheOutcome::Hit {
             ttl: self.cache.ttl_seconds(entry),
+            from_disk: false,
         };
         let bytes = answer::serve(session, context, entry).await?;
         metrics::cache_served(context.route_name(), bytes);

@@ -69,6 +69,9 @@ impl Signals {
                 Some(heard) = changes.hear() => self.hear_change(heard),
                 _ = look.tick() => {
                     metrics::cache_size(self.cache.size());
+                    if let Some(size) = self.cache.disk_size() {
+                        metrics::cache_disk_size(size);
+                    }
                     metrics::revoked_sessions(self.revocations.count());
                     metrics::caught_up("sessions", sessions.is_caught_up());
                     metrics::caught_up("purges", changes.is_caught_up());

@@ -1,7 +1,10 @@
-//! Where everything that is kept lies: in memory, bounded in bytes. What is
-//! asked for often stays, whatever passes through once (W-TinyLFU). Answers of
-//! gRPC methods and pages of plain HTTP share the room.
+//! Where everything that is kept lies: in memory, bounded in bytes, and large
+//! pages on disk too, where there is one. What is asked for often stays,
+//! whatever passes through once (W-TinyLFU). Answers of gRPC methods and pages
+//! of plain HTTP share the room.
 
+#[cfg(test)]
+use std::sync::mpsc::Receiver;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -9,17 +12,20 @@ use std::{
 
 use moka::{Expiry, ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
-use super::{entry::Entry, key::Key};
+use super::{entry::Entry, folder::Folder, key::Key, spill::Spill};
 use crate::http_cache::{page::Page, url::Url};
 
 /// A single entry may take this part of the store.
 const MAX_ENTRY_PART: usize = 16;
+/// Bodies that wait for the disk may take this part.
+const WAITING_PART: usize = 8;
 
 /// All that is kept, by its question.
 #[derive(Debug)]
 pub struct Store {
     entries: Cache<Name, Kept>,
     max_bytes: u64,
+    spill: Option<Spill>,
 }
 
 /// What something is kept under.
@@ -92,7 +98,36 @@ impl Store {
             .eviction_policy(EvictionPolicy::tiny_lfu())
             .expire_after(EndOfLife)
             .build();
-        Self { entries, max_bytes }
+        Self {
+            entries,
+            max_bytes,
+            spill: None,
+        }
+    }
+
+    /// Room for so many bytes, and more on disk.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn with_folder(max_bytes: u64, folder: Folder) -> anyhow::Result<Self> {
+        let mut store = Self::new(max_bytes);
+        let entries = store.entries.clone();
+        let waiting = store.max_bytes() / WAITING_PART;
+        let spill = Spill::start(folder, waiting, move |on_disk, url, read, loaded| {
+            entries
+                .entry(Name::Page(url.clone()))
+                .and_compute_with(|entry| {
+                    let now = page_of(entry).or_else(|| on_disk.get(url));
+                    // It may have changed meanwhile.
+                    if now.is_some_and(|now| Arc::ptr_eq(&now, read)) {
+                        Op::Put(Kept::Page(Arc::new(loaded)))
+                    } else {
+                        Op::Nop
+                    }
+                });
+        })?;
+        store.spill = Some(spill);
+        Ok(store)
     }
 
     /// The entry of a question.
@@ -121,9 +156,19 @@ impl Store {
 
     /// The page of a URL.
     pub fn page(&self, url: &Url) -> Option<Arc<Page>> {
-        match self.entries.get(&Name::Page(url.clone()))? {
-            Kept::Page(page) => Some(page),
-            Kept::Answer(_) => None,
+        match self.entries.get(&Name::Page(url.clone())) {
+            Some(Kept::Page(page)) => Some(page),
+            Some(Kept::Answer(_)) => None,
+            None => self.spill.as_ref()?.page(url),
+        }
+    }
+
+    /// Has a page read into memory, soon.
+    pub fn load_page(&self, url: &Url) {
+        if let Some(spill) = &self.spill
+            && let Some(page) = self.page(url)
+        {
+            spill.load(url, page);
         }
     }
 
@@ -133,15 +178,12 @@ impl Store {
         self.entries
             .entry(Name::Page(url.clone()))
             .and_compute_with(|entry| {
-                let now = entry.map(moka::Entry::into_value);
-                let page = match &now {
-                    Some(Kept::Page(page)) => Some(&**page),
-                    Some(Kept::Answer(_)) | None => None,
-                };
-                match change(page) {
-                    Some(page) => Op::Put(Kept::Page(Arc::new(page))),
-                    None => Op::Remove,
+                let now = page_of(entry).or_else(|| self.spill.as_ref()?.page(url));
+                let changed = change(now.as_deref()).map(Arc::new);
+                if let Some(spill) = &self.spill {
+                    spill.changed(url, changed.as_ref());
                 }
+                changed.map_or(Op::Remove, |page| Op::Put(Kept::Page(page)))
             });
     }
 
@@ -162,6 +204,9 @@ impl Store {
     /// Drops all.
     pub fn clear(&self) {
         self.entries.invalidate_all();
+        if let Some(spill) = &self.spill {
+            spill.clear();
+        }
     }
 
     /// All answers of gRPC methods, in no order.
@@ -174,9 +219,35 @@ impl Store {
             })
     }
 
-    /// Bytes and number of the entries, roughly.
+    /// All pages, in no order.
+    pub fn pages(&self) -> impl Iterator<Item = (Url, Arc<Page>)> {
+        let in_memory = self
+            .entries
+            .iter()
+            .filter_map(|(name, kept)| match (&*name, kept) {
+                (Name::Page(url), Kept::Page(page)) => Some((url.clone(), page)),
+                _ => None,
+            });
+        let on_disk = self.spill.iter().flat_map(Spill::pages);
+        in_memory
+            .chain(on_disk.filter(|(url, _)| !self.entries.contains_key(&Name::Page(url.clone()))))
+    }
+
+    /// Bytes and number of the entries in memory, roughly.
     pub fn size(&self) -> (u64, u64) {
         (self.entries.weighted_size(), self.entries.entry_count())
+    }
+
+    /// Bytes and number of the pages on disk, roughly.
+    pub fn disk_size(&self) -> Option<(u64, u64)> {
+        self.spill.as_ref().map(Spill::size)
+    }
+}
+
+fn page_of(entry: Option<moka::Entry<Name, Kept>>) -> Option<Arc<Page>> {
+    match entry?.into_value() {
+        Kept::Page(page) => Some(page),
+        Kept::Answer(_) => None,
     }
 }
 
@@ -184,6 +255,19 @@ impl Store {
 impl Store {
     /// Does the upkeep that is due.
     pub fn settle(&self) {
+        if let Some(spill) = &self.spill {
+            spill.settle();
+        }
         self.entries.run_pending_tasks();
+    }
+
+    /// Has the disk do no more before the answer is taken or dropped.
+    pub fn pause_disk(&self) -> Option<Receiver<()>> {
+        self.spill.as_ref().map(Spill::pause)
+    }
+
+    /// Drops all that is in memory.
+    pub fn forget_memory(&self) {
+        self.entries.invalidate_all();
     }
 }

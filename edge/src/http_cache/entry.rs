@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, StatusCode,
     header::{
@@ -14,6 +13,7 @@ use http::{
 use pingora::{Result, http::ResponseHeader};
 
 use super::{
+    body::Body,
     date,
     freshness::{Exchange, Freshness},
     tags,
@@ -21,7 +21,7 @@ use super::{
     vary::Vary,
 };
 use crate::{
-    cache::epochs::{Epoch, Slot},
+    cache::epochs::{Epoch, Epochs, Slot},
     headers,
 };
 
@@ -119,6 +119,19 @@ impl Head {
         self.answer.status
     }
 
+    /// Whether nothing of it was purged since it was asked for.
+    pub fn is_valid(&self, epochs: &Epochs) -> bool {
+        epochs.is_valid(self.epoch, &self.slots)
+    }
+
+    /// How fresh it is. A soft purge ends that.
+    pub fn freshness(&self, epochs: &Epochs) -> Freshness {
+        match epochs.softened_ms(self.epoch, &self.slots) {
+            Some(at_ms) => self.freshness.stale_from(at_ms),
+            None => self.freshness,
+        }
+    }
+
     /// The headers of the origin, with those that a 304 brought instead.
     pub fn freshened(&self, not_modified: &ResponseHeader) -> Result<ResponseHeader> {
         let mut fresh = ResponseHeader::build(self.status(), Some(self.origin.len()))?;
@@ -149,7 +162,8 @@ impl Head {
         Ok(head)
     }
 
-    fn weight(&self) -> usize {
+    /// Its bytes in memory, roughly.
+    pub fn weight(&self) -> usize {
         let headers = [&self.answer.headers, &self.origin];
         let headers = headers.into_iter().flatten();
         let headers: usize = headers
@@ -165,13 +179,18 @@ pub struct Entry {
     /// All but its body.
     pub head: Arc<Head>,
     /// Its body, whole.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Entry {
     /// Its bytes in memory, roughly.
     pub fn weight(&self) -> usize {
-        self.head.weight() + self.body.len()
+        self.head.weight() + self.body.in_memory()
+    }
+
+    /// All its bytes, wherever they are, roughly.
+    pub fn size(&self) -> usize {
+        self.head.weight() + self.body.length()
     }
 }
 

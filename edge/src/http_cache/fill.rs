@@ -16,12 +16,19 @@ use super::{
     entry::{Entry, Head},
     fetch::{Arrival, Fetch},
     pages::{Asked, Freshened, Pages},
-    room::{self, Room},
     tape::{self, Recorder, Tape},
     url::Url,
     vary::Variant,
 };
-use crate::{cache::flight::Landing, metrics, refusal::Refusal, site::Site};
+use crate::{
+    cache::{
+        flight::Landing,
+        room::{self, Room},
+    },
+    metrics,
+    refusal::Refusal,
+    site::Site,
+};
 
 /// How long a body may take that is kept, from first to last byte.
 const BODY_TIMEOUT: Duration = Duration::from_mins(2);

@@ -118,6 +118,11 @@ impl Freshness {
         self.lifetime_ms - self.age_ms(now_ms)
     }
 
+    /// The same in whole seconds, as people are told.
+    pub fn left_seconds(&self, now_ms: i64) -> i64 {
+        self.left_ms(now_ms).div_euclid(1000)
+    }
+
     /// Whether it is ever fresh.
     pub fn begins_fresh(&self) -> bool {
         !self.no_cache && self.lifetime_ms > self.initial_age_ms

@@ -1,16 +1,20 @@
 //! All answers that are kept of one URL: one for each kind of request.
 
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
 use super::{entry::Entry, vary::Variant};
+use crate::cache::folder::Folder;
 
 /// Answers of one URL that are kept.
 const MAX_VARIANTS: usize = 32;
 /// How long an answer is kept that only the origin can say good of: it saves
 /// sending the body again.
 const VALIDATABLE: Duration = Duration::from_hours(24);
+/// Bodies go to disk when they are so many times larger than what stays in
+/// memory of them: a disk takes no more memory than that part of it.
+const BODY_OVER_HEAD: usize = 16;
 
 /// The answers of one URL, the one that was asked for last first.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +24,11 @@ impl Page {
     /// The answer to a request: of several, the newest.
     pub fn find(&self, request: &HeaderMap) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.head.vary.matches(request))
+    }
+
+    /// All of its answers.
+    pub fn entries(&self) -> &[Entry] {
+        &self.0
     }
 
     /// What the newest answer varies with, in a request.
@@ -48,7 +57,13 @@ impl Page {
         if newer {
             return None;
         }
-        entries.retain(|old| !old.head.vary.matches(request));
+        entries.retain(|old| {
+            let replaced = old.head.vary.matches(request);
+            if replaced {
+                entry.body.count_on(&old.body);
+            }
+            !replaced
+        });
         let asked_ms = entry.head.exchange.asked_ms;
         let older = |old: &Entry| old.head.exchange.asked_ms <= asked_ms;
         entries.insert(
@@ -56,7 +71,7 @@ impl Page {
             entry,
         );
         entries.truncate(MAX_VARIANTS);
-        while entries.len() > 1 && weight(&entries) > max_bytes {
+        while entries.len() > 1 && entries.iter().map(Entry::size).sum::<usize>() > max_bytes {
             entries.pop();
         }
         Some(Self(entries))
@@ -71,17 +86,66 @@ impl Page {
 
     /// Its bytes in memory, roughly.
     pub fn weight(&self) -> usize {
-        weight(&self.0)
+        self.0.iter().map(Entry::weight).sum()
+    }
+
+    /// Its bodies' bytes in memory.
+    pub fn in_memory(&self) -> usize {
+        self.0.iter().map(|entry| entry.body.in_memory()).sum()
+    }
+
+    /// What its bodies take on disk, or would.
+    pub fn on_disk(&self) -> usize {
+        self.0.iter().map(|entry| entry.body.on_disk()).sum()
+    }
+
+    /// Whether its bodies are so large that it pays to have them on disk.
+    pub fn is_worth_disk(&self) -> bool {
+        let heads: usize = self.0.iter().map(|entry| entry.head.weight()).sum();
+        let bodies: usize = self.0.iter().map(|entry| entry.body.length()).sum();
+        bodies >= heads * BODY_OVER_HEAD
+    }
+
+    /// With its bodies on disk alone; those that are not there are written.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn stored(&self, folder: &Arc<Folder>) -> io::Result<Self> {
+        let stored = |entry: &Entry| {
+            Ok(Entry {
+                head: Arc::clone(&entry.head),
+                body: entry.body.stored(folder)?,
+            })
+        };
+        self.0
+            .iter()
+            .map(stored)
+            .collect::<io::Result<_>>()
+            .map(Self)
+    }
+
+    /// With its bodies in memory.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn loaded(&self) -> io::Result<Self> {
+        let loaded = |entry: &Entry| {
+            Ok(Entry {
+                head: Arc::clone(&entry.head),
+                body: entry.body.loaded()?,
+            })
+        };
+        self.0
+            .iter()
+            .map(loaded)
+            .collect::<io::Result<_>>()
+            .map(Self)
     }
 
     /// How long there is a use for it, from the time it was kept.
     pub fn end(&self) -> Duration {
         self.0.iter().map(end).max().unwrap_or_default()
     }
-}
-
-fn weight(entries: &[Entry]) -> usize {
-    entries.iter().map(Entry::weight).sum()
 }
 
 fn end(entry: &Entry) -> Duration {

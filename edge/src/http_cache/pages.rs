@@ -150,15 +150,12 @@ impl Pages {
 
     /// Whether nothing of an answer was purged since it was asked for.
     pub fn is_valid(&self, head: &Head) -> bool {
-        self.cache.epochs().is_valid(head.epoch, &head.slots)
+        head.is_valid(self.cache.epochs())
     }
 
     /// How fresh an answer is. A soft purge ends that.
     pub fn freshness(&self, head: &Head) -> Freshness {
-        match self.cache.epochs().softened_ms(head.epoch, &head.slots) {
-            Some(at_ms) => head.freshness.stale_from(at_ms),
-            None => head.freshness,
-        }
+        head.freshness(self.cache.epochs())
     }
 
     /// Whether somebody else's answer, as it comes from the origin, may be
@@ -215,7 +212,7 @@ impl Pages {
     /// large, or a newer one is there. Says whether it is kept.
     pub fn keep(&self, asked: &Asked, entry: Entry) -> bool {
         let max_bytes = self.cache.max_entry_bytes();
-        if !self.is_valid(&entry.head) || entry.weight() > max_bytes {
+        if !self.is_valid(&entry.head) || entry.size() > max_bytes {
             return false;
         }
         self.unshared.invalidate(&asked.kind());
@@ -245,7 +242,7 @@ impl Pages {
         }
         let answer = kept.head.freshened(not_modified)?;
         if let Some(head) = self.admit(asked, &answer)? {
-            let head = head.with_length(kept.body.len())?;
+            let head = head.with_length(kept.body.length())?;
             let entry = Entry {
                 head: Arc::new(head),
                 body: kept.body.clone(),
@@ -269,7 +266,7 @@ impl Pages {
             (asked.epoch, kept.head.slots.clone()),
             exchange,
         )?
-        .with_length(kept.body.len())?;
+        .with_length(kept.body.length())?;
         let entry = Entry {
             head: Arc::new(head),
             body: kept.body.clone(),
@@ -297,7 +294,7 @@ impl Pages {
     }
 
     /// Drops what is kept for a request.
-    fn forget(&self, url: &Url, request: &HeaderMap) {
+    pub fn forget(&self, url: &Url, request: &HeaderMap) {
         self.cache
             .change_page(url, |page| page.and_then(|page| page.without(request)));
     }
@@ -339,7 +336,7 @@ impl Pages {
     pub fn entry(head: &Head, body: Bytes) -> Result<Entry> {
         Ok(Entry {
             head: Arc::new(head.with_length(body.len())?),
-            body,
+            body: body.into(),
         })
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use http::{
     HeaderName, Method, StatusCode, Version,
     header::{
@@ -10,18 +9,23 @@ use http::{
         LAST_MODIFIED, TRANSFER_ENCODING, VARY,
     },
 };
-use pingora::{Error, ErrorType, Result, http::ResponseHeader, proxy::Session};
+use pingora::{Error, ErrorType, OrErr as _, Result, http::ResponseHeader, proxy::Session};
 
 use super::{
+    body::Opened,
     directives::CDN_CACHE_CONTROL,
-    entry::{self, Entry, Head},
+    entry::{self, Head},
     fetch::Arrival,
     pages::Pages,
     range::Part,
     tags,
     tape::{End, Next, Tape},
 };
-use crate::{answer, context::Context, headers};
+use crate::{
+    answer::{self, SLICE_BYTES},
+    context::Context,
+    headers,
+};
 
 /// What a 304 repeats (RFC 9110, section 15.4.5).
 const IN_NOT_MODIFIED: [HeaderName; 7] = [
@@ -41,23 +45,38 @@ struct Reply {
     bytes: Option<Range<usize>>,
 }
 
-/// Serves a page that is whole. Returns the bytes of its body that were sent.
+/// Serves a page that is whole, with the body that was opened of it. Returns
+/// the bytes of it that were sent.
 ///
 /// # Errors
-/// When the caller is gone.
+/// When the caller is gone, or the disk fails.
 pub async fn entry(
     session: &mut Session,
     context: &Context,
-    entry: &Entry,
+    head: &Head,
+    body: &Opened,
     now_ms: i64,
 ) -> Result<usize> {
-    let Reply { answer, bytes } = reply(session, &entry.head, Some(entry.body.len()), now_ms)?;
-    let body = bytes.map(|bytes| entry.body.slice(bytes));
-    let sent = body.as_ref().map_or(0, Bytes::len);
-    write_header(session, context, answer, body.is_none()).await?;
+    let Reply { answer, bytes } = reply(session, head, Some(body.length()), now_ms)?;
+    write_header(session, context, answer, bytes.is_none()).await?;
+    let Some(bytes) = bytes else {
+        session.write_response_body(None, true).await?;
+        return Ok(0);
+    };
+    let sent = bytes.len();
     match body {
-        Some(body) => answer::write_body(session, body, true).await?,
-        None => session.write_response_body(None, true).await?,
+        Opened::Memory(body) => answer::write_body(session, body.slice(bytes), true).await?,
+        Opened::File { .. } => {
+            for start in bytes.clone().step_by(SLICE_BYTES) {
+                let slice = start..bytes.end.min(start + SLICE_BYTES);
+                let slice = body
+                    .read(slice)
+                    .await
+                    .or_err(ErrorType::FileReadError, "a kept body")?;
+                session.write_response_body(Some(slice), false).await?;
+            }
+            session.write_response_body(None, true).await?;
+        }
     }
     Ok(sent)
 }
@@ -164,8 +183,8 @@ pub async fn arriving(
             Err(End::TooLong) => return Ok(Served::Nothing),
             Err(End::Torn | End::Whole) => return torn(),
         };
-        let whole = Pages::entry(head, body)?;
-        entry(session, context, &whole, now_ms).await?;
+        let head = head.with_length(body.len())?;
+        entry(session, context, &head, &Opened::Memory(body), now_ms).await?;
         return Ok(Served::All);
     }
     let Reply { mut answer, bytes } = reply(session, head, declared, now_ms)?;

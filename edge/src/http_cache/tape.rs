@@ -5,7 +5,7 @@
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 
-use super::room::Room;
+use crate::cache::room::Room;
 
 /// How a recording ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +145,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::http_cache::room;
+    use crate::cache::room;
 
     fn recorded(all: &Arc<Semaphore>) -> (Recorder, Tape) {
         record(Room::begin(all, 1).unwrap())

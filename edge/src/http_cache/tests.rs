@@ -9,7 +9,11 @@ mod messages;
 mod model;
 mod strategies;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, mpsc::Receiver},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::DateTime;
@@ -17,6 +21,7 @@ use http::StatusCode;
 use pingora::http::ResponseHeader;
 use proptest::prelude::*;
 use svc_kit::clock::Clock;
+use tempfile::TempDir;
 
 use self::{
     messages::{NUMBER, answer, path, request, url},
@@ -28,9 +33,15 @@ use super::{
     entry::{Entry, Head},
     pages::{Asked, Found, Freshened, Pages},
 };
-use crate::cache::Cache;
+use crate::cache::{Cache, folder::Folder};
 
 const TAGS: [&str; 2] = ["red", "blue"];
+/// What memory may hold: all that is ever kept here.
+const MEMORY_BYTES: u64 = 64 << 20;
+/// A body that goes to disk.
+const BODY_BYTES: usize = 40_000;
+/// What a disk may hold: not all.
+const DISK_BYTES: u64 = 5 * 40_960;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -51,6 +62,14 @@ enum Step {
     PurgeSoftly(Taken),
     /// Purges cannot be heard from now on, or can again.
     Deafen(bool),
+    /// Nothing is written until somebody waits for it.
+    PauseDisk,
+    /// Memory lets go of all that it holds, before or after it is on disk.
+    Evict {
+        written: bool,
+    },
+    /// A page is read into memory again.
+    Load(usize),
     /// Somebody changes a page, if the origin lets him; the answer may name
     /// others.
     Change {
@@ -80,22 +99,35 @@ struct World {
     /// The facts whose answers are kept for sure.
     kept: Vec<usize>,
     pending: Vec<Pending>,
+    /// Those whose answers are kept no more, for sure.
+    gone: HashSet<usize>,
     /// What is handed to those who wait.
     arrived: Vec<(Head, Fact)>,
+    disk: Option<TempDir>,
+    paused: Option<Receiver<()>>,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(disk: Option<TempDir>) -> Self {
         let clock = Clock::manual(DateTime::UNIX_EPOCH + Duration::from_hours(24 * 365));
-        let cache = Arc::new(Cache::new(64 << 20, clock.clone()));
+        let cache = match &disk {
+            None => Cache::new(MEMORY_BYTES, clock.clone()),
+            Some(dir) => {
+                let folder = Folder::create(dir.path(), DISK_BYTES).unwrap();
+                Cache::with_folder(MEMORY_BYTES, folder, clock.clone()).unwrap()
+            }
+        };
         Self {
-            pages: Pages::new(cache),
+            pages: Pages::new(Arc::new(cache)),
+            disk,
+            paused: None,
             clock,
             deaf: false,
             events: 0,
             purges: Vec::new(),
             facts: Vec::new(),
             kept: Vec::new(),
+            gone: HashSet::new(),
             pending: Vec::new(),
             arrived: Vec::new(),
         }
@@ -116,6 +148,15 @@ impl World {
     fn check_found(&self, entry: &Entry, says: &Says, how: How) {
         let fact = &self.facts[number(&entry.head)];
         self.check(fact, says, how);
+        assert!(
+            !self.gone.contains(&number(&entry.head)),
+            "{fact:?} is back"
+        );
+        let version = version(entry);
+        assert_eq!(self.facts[version].url, fact.url, "another's body");
+        if let Some(tag) = entry.head.answer.headers.get("etag") {
+            assert_eq!(tag, &format!("\"{version}\""), "an older body");
+        }
         for newer in self.kept.iter().map(|number| &self.facts[*number]) {
             assert!(
                 newer.asked_ms <= fact.asked_ms || !newer.answers(says),
@@ -187,6 +228,16 @@ impl World {
                 self.deaf = deaf;
                 self.pages.cache().set_deaf(deaf);
             }
+            Step::Evict { written } if self.disk.is_some() => {
+                if written {
+                    self.paused = None;
+                    self.pages.cache().settle();
+                }
+                self.pages.cache().forget_memory();
+            }
+            Step::Evict { .. } => {}
+            Step::PauseDisk => self.paused = self.pages.cache().pause_disk(),
+            Step::Load(n) => self.pages.cache().load_page(&url(n)),
             Step::Change {
                 url: changed,
                 status,
@@ -248,9 +299,12 @@ impl World {
         let Some(head) = admitted else {
             self.forget(fact.url);
             let status = StatusCode::from_u16(fact.said.status).unwrap();
+            if matches!(fact.said.status, 200..400 | 404) && !fact.says.authorized {
+                self.gone(&fact.says, number);
+            }
             return self.pages.not_shared(&pending.asked, status);
         };
-        let entry = Pages::entry(&head, Bytes::from(number.to_string())).unwrap();
+        let entry = Pages::entry(&head, self.body(number)).unwrap();
         if self.pages.keep(&pending.asked, entry) {
             self.replaced(&pending.says, number);
         }
@@ -262,7 +316,7 @@ impl World {
             return;
         };
         let (kept, before) = pending.kept.as_ref().unwrap();
-        let version = std::str::from_utf8(&kept.body).unwrap().parse().unwrap();
+        let version = version(kept);
         let number_before = number(&kept.head);
         let fact = self.fact(&pending, said, Some(before));
         let number = self.facts.len();
@@ -298,6 +352,13 @@ impl World {
         }
     }
 
+    /// All older answers to the same request are gone.
+    fn gone(&mut self, says: &Says, before: usize) {
+        let older = self.facts[..before].iter().enumerate();
+        let gone = older.filter(|(_, fact)| fact.answers(says));
+        self.gone.extend(gone.map(|(number, _)| number));
+    }
+
     /// What is kept of a page may be gone.
     fn forget(&mut self, url: usize) {
         let facts = &self.facts;
@@ -306,6 +367,7 @@ impl World {
 
     /// An answer is kept instead of all others to the same request.
     fn replaced(&mut self, says: &Says, number: usize) {
+        self.gone(says, number);
         let facts = &self.facts;
         self.kept.retain(|older| {
             let replaced = facts[*older].answers(says);
@@ -318,6 +380,13 @@ impl World {
         if fact.said.etag || fact.modified_ms.is_some() {
             self.kept.push(number);
         }
+    }
+
+    /// A body that tells its version, and is worth a place on disk if there is
+    /// one.
+    fn body(&self, version: usize) -> Bytes {
+        let length = if self.disk.is_some() { BODY_BYTES } else { 0 };
+        format!("{version:<length$}").into()
     }
 
     fn take(&mut self, n: usize) -> Option<Pending> {
@@ -385,6 +454,24 @@ fn number(head: &Head) -> usize {
     number.to_str().unwrap().parse().unwrap()
 }
 
+/// The version of the page that a body is.
+fn version(entry: &Entry) -> usize {
+    let bytes = entry.body.bytes().unwrap();
+    std::str::from_utf8(&bytes).unwrap().trim().parse().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn nothing_forbidden_is_served_from_disk_either(steps in prop::collection::vec(step(), 1..60)) {
+        let mut world = World::new(Some(tempfile::tempdir().unwrap()));
+        for step in steps {
+            world.step(step);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -392,7 +479,7 @@ proptest! {
     fn nothing_is_served_that_the_standard_or_a_purge_forbids(
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        let mut world = World::new();
+        let mut world = World::new(None);
         for step in steps {
             world.step(step);
         }

@@ -23,6 +23,7 @@ use pingora::{
 use tokio::sync::oneshot;
 
 use super::{
+    body::Opened,
     directives::Wanted,
     entry::Entry,
     fetch::{self, Arrival},
@@ -99,18 +100,23 @@ impl Through {
         let wanted = Wanted::of(&request.headers);
         let (why, kept) = match self.pages.find(&url, &request.headers, &wanted) {
             Found::Fresh(entry) => {
-                self.hit(session, context, &entry).await?;
-                return Ok(true);
+                if self.hit(session, context, &url, &entry).await? {
+                    return Ok(true);
+                }
+                (Why::UriMiss, None)
             }
             Found::Stale(entry) => {
                 let kept = Some(entry.clone());
                 // Whoever comes first fetches; nobody waits for it.
                 let _ = self.board(session, context, &url, kept, site, false, None)?;
-                self.hit(session, context, &entry).await?;
-                return Ok(true);
+                if self.hit(session, context, &url, &entry).await? {
+                    return Ok(true);
+                }
+                (Why::UriMiss, None)
             }
             Found::Nothing(why, kept) => (why, kept),
         };
+        let request = session.req_header();
         if wanted.only_if_cached {
             context.cache = miss(why);
             answer::refuse(session, context, Refusal::NotCached).await?;
@@ -139,18 +145,51 @@ impl Through {
         }
     }
 
-    async fn hit(&self, session: &mut Session, context: &mut Context, entry: &Entry) -> Result<()> {
+    /// Serves what is kept; says whether it could.
+    async fn hit(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        url: &Url,
+        entry: &Entry,
+    ) -> Result<bool> {
+        let Some(body) = self.open(session, url, entry).await else {
+            return Ok(false);
+        };
         let now_ms = self.pages.cache().now_ms();
         context.cache = CacheOutcome::Hit {
-            ttl: self
-                .pages
-                .freshness(&entry.head)
-                .left_ms(now_ms)
-                .div_euclid(1000),
+            ttl: self.pages.freshness(&entry.head).left_seconds(now_ms),
+            from_disk: matches!(body, Opened::File { .. }),
         };
-        let bytes = serve::entry(session, context, entry, now_ms).await?;
+        entry.body.hit();
+        let bytes = serve::entry(session, context, &entry.head, &body, now_ms).await?;
         metrics::cache_served(context.route_name(), bytes);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Opens a body. One that is lost is forgotten, one that is read often from
+    /// disk is brought into memory.
+    async fn open(&self, session: &Session, url: &Url, entry: &Entry) -> Option<Opened> {
+        match entry.body.open().await {
+            Ok(body) => {
+                if matches!(
+                    body,
+                    Opened::File {
+                        is_frequent: true,
+                        ..
+                    }
+                ) {
+                    self.pages.cache().load_page(url);
+                }
+                Some(body)
+            }
+            Err(error) => {
+                metrics::cache_disk("lost");
+                tracing::warn!(%error, "a kept body is lost");
+                self.pages.forget(url, &session.req_header().headers);
+                None
+            }
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one request's state")]
@@ -162,7 +201,7 @@ impl Through {
         wanted: &Wanted,
         mut anew: bool,
         why: Why,
-        kept: Option<Entry>,
+        mut kept: Option<Entry>,
         site: &Site,
     ) -> Result<bool> {
         let mut forward = Forward {
@@ -178,8 +217,11 @@ impl Through {
                 Place::Own(waiter, alone) => (waiter, Some(alone)),
                 Place::Joined(waiter) => (waiter, None),
                 Place::Done(entry) => {
-                    self.hit(session, context, &entry).await?;
-                    return Ok(true);
+                    if self.hit(session, context, url, &entry).await? {
+                        return Ok(true);
+                    }
+                    (anew, variant, kept) = (true, None, None);
+                    continue;
                 }
             };
             let ours = alone.is_some();
@@ -192,10 +234,14 @@ impl Through {
                 Brought::Good(entry, stored)
                     if ours || stored && self.pages.is_shared(&entry.head, request, wanted) =>
                 {
+                    let Some(body) = self.open(session, url, &entry).await else {
+                        (anew, variant, kept) = (true, None, None);
+                        continue;
+                    };
                     forward.status = Some(StatusCode::NOT_MODIFIED);
                     forward.stored = stored;
                     context.cache = CacheOutcome::Forwarded(forward);
-                    serve::entry(session, context, &entry, now_ms).await?;
+                    serve::entry(session, context, &entry.head, &body, now_ms).await?;
                     return Ok(true);
                 }
                 Brought::Page(head, mut tape)
@@ -226,7 +272,7 @@ impl Through {
                     let less = wants_less(request) && status.is_success();
                     if is_failure(status)
                         && self
-                            .cover(session, context, kept.as_ref(), wanted, forward)
+                            .cover(session, context, url, kept.as_ref(), wanted, forward)
                             .await?
                     {
                         return Ok(true);
@@ -248,7 +294,7 @@ impl Through {
                 }
                 Brought::Failed(refusal) => {
                     if !self
-                        .cover(session, context, kept.as_ref(), wanted, forward)
+                        .cover(session, context, url, kept.as_ref(), wanted, forward)
                         .await?
                     {
                         context.cache = CacheOutcome::Forwarded(forward);
@@ -267,6 +313,7 @@ impl Through {
         &self,
         session: &mut Session,
         context: &mut Context,
+        url: &Url,
         kept: Option<&Entry>,
         wanted: &Wanted,
         forward: Forward,
@@ -274,9 +321,12 @@ impl Through {
         let Some(entry) = kept.filter(|entry| self.pages.covers_failure(entry, wanted)) else {
             return Ok(false);
         };
+        let Some(body) = self.open(session, url, entry).await else {
+            return Ok(false);
+        };
         context.cache = CacheOutcome::Covered(forward);
         let now_ms = self.pages.cache().now_ms();
-        let bytes = serve::entry(session, context, entry, now_ms).await?;
+        let bytes = serve::entry(session, context, &entry.head, &body, now_ms).await?;
         metrics::cache_served(context.route_name(), bytes);
         Ok(true)
     }

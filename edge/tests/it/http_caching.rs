@@ -5,6 +5,7 @@ mod asking;
 mod keeping;
 mod origins;
 mod purging;
+mod spilling;
 mod stale;
 
 use std::{sync::Arc, time::Duration};

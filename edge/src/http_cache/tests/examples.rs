@@ -9,7 +9,7 @@ use svc_kit::clock::Clock;
 
 use super::messages::url;
 use crate::{
-    cache::Cache,
+    cache::{Cache, folder::Folder},
     http_cache::{
         directives::Wanted,
         entry::Entry,
@@ -209,9 +209,9 @@ fn of_two_answers_the_one_that_was_asked_for_last_is_served() {
     let answer = answer(200, &[("cache-control", "max-age=60")]);
     let head = pages.admit(&older, &answer).unwrap().unwrap();
     assert!(pages.keep(&older, Pages::entry(&head, BODY).unwrap()));
-    for (n, body) in [(0, newer.unwrap().body), (1, BODY)] {
+    for (n, body) in [(0, newer.unwrap().body.bytes().unwrap()), (1, BODY)] {
         let found = pages.find(&url(0), &request(n), &Wanted::default());
-        assert!(matches!(found, Found::Fresh(entry) if entry.body == body));
+        assert!(matches!(found, Found::Fresh(entry) if entry.body.bytes().unwrap() == body));
     }
 }
 
@@ -230,4 +230,29 @@ fn the_variants_of_a_page_are_bounded_in_number_and_in_bytes() {
     }
     assert!(!is_fresh(&large, 0) && is_fresh(&large, 1) && is_fresh(&large, 2));
     assert!(keep(&large, 3, &lines, &Bytes::from(vec![0; 10_000])).is_none());
+}
+
+#[test]
+fn a_page_that_memory_lets_go_of_is_on_disk_and_comes_back_when_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::create(dir.path(), 1 << 20).unwrap();
+    let cache = Cache::with_folder(16 << 20, folder, Clock::system()).unwrap();
+    let pages = Pages::new(Arc::new(cache));
+    let body = Bytes::from(vec![7; 100_000]);
+    keep(&pages, 0, &[("cache-control", "max-age=60")], &body).unwrap();
+    let in_memory = || match pages.find(&url(0), &request(0), &Wanted::default()) {
+        Found::Fresh(entry) => {
+            assert_eq!(entry.body.bytes().unwrap(), body);
+            entry.body.in_memory()
+        }
+        found => panic!("{found:?}"),
+    };
+    assert_eq!(in_memory(), body.len());
+    pages.cache().settle();
+    pages.cache().forget_memory();
+    assert_eq!(in_memory(), 0);
+    assert_eq!(pages.cache().disk_size(), Some((102_400, 1)));
+    pages.cache().load_page(&url(0));
+    pages.cache().settle();
+    assert_eq!(in_memory(), body.len());
 }

@@ -126,5 +126,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Purge(Taken::All)),
         1 => any::<bool>().prop_map(Step::Deafen),
         2 => change(),
+        6 => any::<bool>().prop_map(|written| Step::Evict { written }),
+        3 => url().prop_map(Step::Load),
+        4 => Just(Step::PauseDisk),
     ]
 }

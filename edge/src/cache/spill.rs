@@ -1,0 +1,246 @@
+//! Pages on disk, so that memory may forget them: what it has no room for is
+//! not fetched again. Their heads stay in memory, so that every rule and every
+//! purge holds for them as for the others; only bodies lie in files.
+//!
+//! A page is written when it is kept, not when memory lets go of it: then
+//! nobody has to know whether it has changed meanwhile. What lies here is
+//! always the last state of a page, or nothing.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use moka::{Expiry, ops::compute::Op, policy::EvictionPolicy, sync::Cache};
+use tokio::sync::Semaphore;
+
+use super::{
+    folder::Folder,
+    room::{self, Room},
+};
+use crate::{
+    http_cache::{page::Page, url::Url},
+    metrics,
+};
+
+/// Pages that wait for the disk.
+const MAX_JOBS: usize = 1024;
+
+/// Pages by their URLs, as they are kept on disk.
+pub type OnDisk = Cache<Url, Arc<Page>>;
+
+/// The pages on disk.
+#[derive(Debug)]
+pub struct Spill {
+    pages: OnDisk,
+    jobs: SyncSender<Job>,
+    /// Room for bodies that are not written yet.
+    waiting: Arc<Semaphore>,
+}
+
+/// Work for the thread that may wait for the disk.
+#[derive(Debug)]
+enum Job {
+    Write {
+        url: Url,
+        page: Arc<Page>,
+        _room: Room,
+    },
+    Load {
+        url: Url,
+        page: Arc<Page>,
+    },
+    #[cfg(test)]
+    Tell(SyncSender<()>),
+}
+
+/// A page goes when there is no use for it any more.
+struct EndOfLife;
+
+impl Expiry<Url, Arc<Page>> for EndOfLife {
+    fn expire_after_create(&self, _: &Url, page: &Arc<Page>, _: Instant) -> Option<Duration> {
+        Some(page.end())
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Url,
+        page: &Arc<Page>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(page.end())
+    }
+}
+
+impl Spill {
+    /// Keeps pages in a folder; `waiting_bytes` of bodies may wait for the
+    /// disk. What is read often goes to `admit`, with the page that it was
+    /// read for.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn start(
+        folder: Folder,
+        waiting_bytes: usize,
+        admit: impl Fn(&OnDisk, &Url, &Arc<Page>, Page) + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let pages: OnDisk = Cache::builder()
+            .max_capacity(folder.max_bytes() / UNIT_BYTES)
+            .weigher(|_: &Url, page: &Arc<Page>| {
+                u32::try_from(page.on_disk() as u64 / UNIT_BYTES).unwrap_or(u32::MAX)
+            })
+            .eviction_policy(EvictionPolicy::tiny_lfu())
+            .expire_after(EndOfLife)
+            .build();
+        let (jobs, todo) = sync_channel(MAX_JOBS);
+        let worker = Worker {
+            pages: pages.clone(),
+            folder: Arc::new(folder),
+            admit,
+        };
+        std::thread::Builder::new()
+            .name("cache-disk".to_owned())
+            .spawn(move || worker.work(&todo))
+            .context("a thread for the disk")?;
+        Ok(Self {
+            pages,
+            jobs,
+            waiting: room::of(waiting_bytes),
+        })
+    }
+
+    /// The page of a URL.
+    pub fn page(&self, url: &Url) -> Option<Arc<Page>> {
+        self.pages.get(url)
+    }
+
+    /// All pages, in no order.
+    pub fn pages(&self) -> impl Iterator<Item = (Url, Arc<Page>)> {
+        let pages = self.pages.iter();
+        pages.map(|(url, page)| ((*url).clone(), page))
+    }
+
+    /// Takes in what has become of a page; `None`: it is gone.
+    pub fn changed(&self, url: &Url, page: Option<&Arc<Page>>) {
+        let page = page.filter(|page| page.is_worth_disk());
+        let room = page.map(|page| Room::begin(&self.waiting, page.in_memory()));
+        let (Some(page), Some(Some(room))) = (page, room) else {
+            if page.is_some() {
+                metrics::cache_disk("dropped");
+            }
+            return self.put(url, None);
+        };
+        self.put(url, Some(page));
+        let job = Job::Write {
+            url: url.clone(),
+            page: Arc::clone(page),
+            _room: room,
+        };
+        if self.send(job).is_err() {
+            metrics::cache_disk("dropped");
+            self.put(url, None);
+        }
+    }
+
+    /// Has a page read into memory, soon.
+    pub fn load(&self, url: &Url, page: Arc<Page>) {
+        let url = url.clone();
+        // When there is much to do it waits until it is read again.
+        let _ = self.send(Job::Load { url, page });
+    }
+
+    fn send(&self, job: Job) -> Result<(), TrySendError<Job>> {
+        self.jobs.try_send(job)
+    }
+
+    fn put(&self, url: &Url, page: Option<&Arc<Page>>) {
+        let op = page.map_or(Op::Remove, |page| Op::Put(Arc::clone(page)));
+        self.pages.entry(url.clone()).and_compute_with(|_| op);
+    }
+
+    /// Drops all.
+    pub fn clear(&self) {
+        self.pages.invalidate_all();
+    }
+
+    /// Bytes and number of the pages, roughly.
+    pub fn size(&self) -> (u64, u64) {
+        let bytes = self.pages.weighted_size() * UNIT_BYTES;
+        (bytes, self.pages.entry_count())
+    }
+}
+
+/// Weights are counted in these, so that a large disk fits.
+const UNIT_BYTES: u64 = 4096;
+
+/// Does what may wait for the disk.
+struct Worker<A> {
+    pages: OnDisk,
+    folder: Arc<Folder>,
+    admit: A,
+}
+
+impl<A: Fn(&OnDisk, &Url, &Arc<Page>, Page)> Worker<A> {
+    fn work(&self, todo: &Receiver<Job>) {
+        for job in todo {
+            match job {
+                Job::Write { url, page, _room } => self.write(url, &page),
+                Job::Load { url, page } => match page.loaded() {
+                    Ok(loaded) => (self.admit)(&self.pages, &url, &page, loaded),
+                    Err(error) => failed("read", &error),
+                },
+                #[cfg(test)]
+                Job::Tell(done) => done.send(()).unwrap_or_default(),
+            }
+        }
+    }
+
+    fn write(&self, url: Url, page: &Arc<Page>) {
+        // Others make room for it; or it was not taken in, or is not the last.
+        self.pages.run_pending_tasks();
+        let is_last = |now: Option<&Arc<Page>>| now.is_some_and(|now| Arc::ptr_eq(now, page));
+        if !is_last(self.pages.get(&url).as_ref()) {
+            return;
+        }
+        let stored = page.stored(&self.folder);
+        match &stored {
+            Ok(_) => metrics::cache_disk("written"),
+            Err(error) => failed("written", error),
+        }
+        self.pages.entry(url).and_compute_with(|now| {
+            match (is_last(now.as_ref().map(moka::Entry::value)), stored) {
+                (false, _) => Op::Nop,
+                (true, Ok(stored)) => Op::Put(Arc::new(stored)),
+                (true, Err(_)) => Op::Remove,
+            }
+        });
+    }
+}
+
+fn failed(what: &str, error: &io::Error) {
+    metrics::cache_disk("failed");
+    tracing::warn!(%error, "a page was not {what}");
+}
+
+#[cfg(test)]
+impl Spill {
+    /// Waits until all that was to be done is done.
+    pub(super) fn settle(&self) {
+        self.pause().recv().unwrap();
+        self.pages.run_pending_tasks();
+    }
+
+    /// Has the disk do what was to be done, and no more before the answer is
+    /// taken or dropped.
+    pub(super) fn pause(&self) -> Receiver<()> {
+        let (done, told) = sync_channel(0);
+        self.jobs.send(Job::Tell(done)).unwrap();
+        told
+    }
+}
