@@ -21,7 +21,11 @@ use svc_kit::{broadcast, clock::Clock, id, nats::Nats};
 use tokio::sync::Semaphore;
 
 use crate::{
-    cache::{Cache, list::Listed, url_tag},
+    cache::{
+        Cache,
+        list::{Listed, What},
+        url_tag,
+    },
     metrics::{self, Reads},
     question::Question,
 };
@@ -120,9 +124,18 @@ impl IntoResponse for Refused {
 struct Summary {
     bytes: u64,
     entries: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<OnDisk>,
     /// Whether all purges so far are known; if not, what is kept is trusted
     /// for seconds only.
     caught_up: bool,
+}
+
+/// What is kept in the folder, where there is one.
+#[derive(Serialize)]
+struct OnDisk {
+    bytes: u64,
+    pages: u64,
 }
 
 async fn summary(State(desk): State<Desk>) -> Json<Summary> {
@@ -130,15 +143,48 @@ async fn summary(State(desk): State<Desk>) -> Json<Summary> {
     Json(Summary {
         bytes,
         entries,
+        disk: desk
+            .cache
+            .disk_size()
+            .map(|(bytes, pages)| OnDisk { bytes, pages }),
         caught_up: !desk.cache.is_deaf(),
     })
+}
+
+/// What a kept answer is for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Asked {
+    Call(Question),
+    Page {
+        url: String,
+        status: u16,
+        on_disk: bool,
+    },
+}
+
+impl Asked {
+    fn of(what: &What) -> Option<Self> {
+        Some(match what {
+            What::Call(key) => Self::Call(Question::of(key)?),
+            What::Page {
+                url,
+                status,
+                on_disk,
+            } => Self::Page {
+                url: url.text(),
+                status: *status,
+                on_disk: *on_disk,
+            },
+        })
+    }
 }
 
 /// One kept answer.
 #[derive(Serialize)]
 struct Kept {
     #[serde(flatten)]
-    question: Option<Question>,
+    asked: Option<Asked>,
     hits: u64,
     bytes: usize,
     ttl_seconds: i64,
@@ -147,7 +193,7 @@ struct Kept {
 impl From<Listed> for Kept {
     fn from(listed: Listed) -> Self {
         Self {
-            question: Question::of(&listed.key),
+            asked: Asked::of(&listed.what),
             hits: listed.hits,
             bytes: listed.bytes,
             ttl_seconds: listed.ttl_seconds,

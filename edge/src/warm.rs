@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, list::What},
     metrics,
     question::Question,
     read_through::{ReadThrough, Warmed},
@@ -181,8 +181,10 @@ impl Warmer {
             return Ok(());
         };
         let mut lines = Vec::new();
-        for listed in self.cache.top(MAX_REMEMBERED) {
-            if let Some(question) = Question::of(&listed.key) {
+        for listed in self.cache.top_calls(MAX_REMEMBERED) {
+            if let What::Call(key) = &listed.what
+                && let Some(question) = Question::of(key)
+            {
                 serde_json::to_writer(&mut lines, &question)?;
                 lines.push(b'\n');
             }

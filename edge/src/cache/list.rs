@@ -6,66 +6,111 @@ use std::{cmp::Reverse, sync::Arc};
 use super::{
     Cache,
     entry::{Age, Entry},
-    epochs,
+    epochs::{self, Slot},
     key::Key,
 };
+use crate::http_cache::{self, url::Url};
 
 /// A kept answer as people see it.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Its question.
-    pub key: Key,
+    /// What it answers.
+    pub what: What,
     /// How often that was answered from the cache.
     pub hits: u64,
-    /// What it takes in memory, roughly.
+    /// What it takes, roughly.
     pub bytes: usize,
     /// How long it stays fresh; negative when it is not.
     pub ttl_seconds: i64,
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A question to a gRPC method.
+    Call(Key),
+    /// A request for a page; it may be kept several times, for different ones.
+    Page {
+        /// Its address.
+        url: Url,
+        /// What the origin said.
+        status: u16,
+        /// Whether its body lies on disk alone.
+        on_disk: bool,
+    },
 }
 
 impl Cache {
     /// What a purge of the tag would take, at most so many; and how many there
     /// are. Tags may share a slot: rarely it is more than what carries the tag.
     pub fn tagged(&self, tag: &str, most: usize) -> (Vec<Listed>, usize) {
-        let slot = epochs::slot(tag);
+        let slot = Some(epochs::slot(tag));
         let (mut listed, mut count) = (Vec::new(), 0);
-        for (key, entry) in self.usable().filter(|(_, e)| e.slots.contains(&slot)) {
+        for one in self.calls(slot).chain(self.pages(slot)) {
             count += 1;
             if listed.len() < most {
-                listed.push(self.listed(key, &entry));
+                listed.push(one);
             }
         }
         (listed, count)
     }
 
-    /// The questions that were answered from the cache most, at most so many.
+    /// What was answered from the cache most, at most so many.
     pub fn top(&self, most: usize) -> Vec<Listed> {
-        let mut all: Vec<_> = self
-            .usable()
-            .map(|(key, entry)| (entry.hits(), key, entry))
-            .collect();
-        all.sort_unstable_by_key(|(hits, ..)| Reverse(*hits));
-        all.truncate(most);
-        all.into_iter()
-            .map(|(_, key, entry)| self.listed(key, &entry))
-            .collect()
+        top(self.calls(None).chain(self.pages(None)), most)
     }
 
-    /// The entries that may still be served.
-    fn usable(&self) -> impl Iterator<Item = (Key, Arc<Entry>)> {
+    /// The questions to gRPC methods that were, at most so many.
+    pub fn top_calls(&self, most: usize) -> Vec<Listed> {
+        top(self.calls(None), most)
+    }
+
+    /// The answers of gRPC methods that may still be served, of a slot or all.
+    fn calls(&self, slot: Option<Slot>) -> impl Iterator<Item = Listed> {
         let now = self.now_ms();
-        self.store.answers().filter(move |(_, entry)| {
-            self.epochs.is_valid(entry.epoch, &entry.slots)
+        let usable = move |entry: &Arc<Entry>| {
+            slot.is_none_or(|slot| entry.slots.contains(&slot))
+                && self.epochs.is_valid(entry.epoch, &entry.slots)
                 && entry.age(now, self.softened_ms(entry)) != Age::Dead
+        };
+        self.store
+            .answers()
+            .filter(move |(_, entry)| usable(entry))
+            .map(|(key, entry)| Listed {
+                hits: entry.hits(),
+                bytes: key.weight() + entry.weight(),
+                ttl_seconds: self.ttl_seconds(&entry),
+                what: What::Call(key),
+            })
+    }
+
+    /// The pages that may still be served, of a slot or all.
+    fn pages(&self, slot: Option<Slot>) -> impl Iterator<Item = Listed> {
+        let now = self.now_ms();
+        let usable = move |entry: &http_cache::entry::Entry| {
+            slot.is_none_or(|slot| entry.head.slots.contains(&slot))
+                && entry.head.is_valid(&self.epochs)
+        };
+        self.store.pages().flat_map(move |(url, page)| {
+            let entries = page.entries().iter().filter(|entry| usable(entry));
+            let listed = entries.map(|entry| Listed {
+                hits: entry.body.hits(),
+                bytes: url.weight() + entry.size(),
+                ttl_seconds: entry.head.freshness(&self.epochs).left_seconds(now),
+                what: What::Page {
+                    url: url.clone(),
+                    status: entry.head.status().as_u16(),
+                    on_disk: entry.body.in_memory() < entry.body.length(),
+                },
+            });
+            listed.collect::<Vec<_>>()
         })
     }
+}
 
-    fn listed(&self, key: Key, entry: &Entry) -> Listed {
-        Listed {
-            hits: entry.hits(),
-            bytes: key.weight() + entry.weight(),
-            ttl_seconds: self.ttl_seconds(entry),
-            key,
-        }
-    }
+fn top(all: impl Iterator<Item = Listed>, most: usize) -> Vec<Listed> {
+    let mut all: Vec<_> = all.collect();
+    all.sort_unstable_by_key(|listed| Reverse(listed.hits));
+    all.truncate(most);
+    all
 }

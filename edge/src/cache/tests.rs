@@ -21,6 +21,7 @@ use super::{
     epochs::{Epochs, slot},
     flight::{Flights, Seat},
     key::Key,
+    list::What,
     *,
 };
 
@@ -157,7 +158,10 @@ fn hits_are_counted_for_a_question_and_outlive_its_answer() {
     let top = cache.top(2);
     let hits: Vec<_> = top
         .iter()
-        .map(|listed| (&listed.key, listed.hits))
+        .map(|listed| match &listed.what {
+            What::Call(key) => (key, listed.hits),
+            What::Page { .. } => panic!("{listed:?}"),
+        })
         .collect();
     assert_eq!(hits, [(&key("often"), 3), (&key("rare"), 1)]);
 }

@@ -83,6 +83,12 @@ impl Url {
         Some(Self::new(self.secure, host, &path))
     }
 
+    /// As people write it.
+    pub fn text(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.rest())
+    }
+
     /// Its host, with the port where that is not the scheme's own.
     pub fn host(&self) -> &str {
         &self.rest()[..self.host_len]

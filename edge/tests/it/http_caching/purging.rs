@@ -112,3 +112,33 @@ async fn a_page_under_way_at_a_purge_is_not_kept() {
         assert_eq!(site.get(path).await.header("x-version"), "new", "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_a_purge_would_take_is_listed_with_its_hits() {
+    let site = Site::start().await;
+    let page = Page::cached("x", "max-age=60").with("cache-tag", "shoes");
+    site.origin.put("/a?b=1", page);
+    site.origin.put("/c", Page::cached("y", "max-age=60"));
+    for _ in 0..3 {
+        site.get("/a?b=1").await;
+    }
+    site.get("/c").await;
+    let url = format!("http://{}/a?b=1", site.edge.edge);
+    let by_url = format!("/cache/entries?url={url}");
+    for which in ["/cache/entries?tag=shoes", &by_url, "/cache/top?limit=1"] {
+        let listed = site.edge.admin(which).await.json();
+        let [entry] = &listed["entries"].as_array().unwrap()[..] else {
+            panic!("{which}: {listed}");
+        };
+        assert_eq!(entry["url"], url);
+        assert_eq!((&entry["status"], &entry["hits"]), (&200.into(), &2.into()));
+        assert_eq!(entry["on_disk"], false);
+        assert!(entry["ttl_seconds"].as_i64().unwrap() > 50, "{entry}");
+    }
+    // What came later goes on counting.
+    site.wait(61);
+    site.get("/a?b=1").await;
+    site.get("/a?b=1").await;
+    let listed = site.edge.admin(&by_url).await.json();
+    assert_eq!(listed["entries"][0]["hits"], 3, "{listed}");
+}
