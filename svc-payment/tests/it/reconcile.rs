@@ -1,9 +1,5 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use proto::souk::payment::v1::{
     DiscrepancyKind, DiscrepancyObject, DiscrepancyState, GetReconciliationRequest,
@@ -11,21 +7,14 @@ use proto::souk::payment::v1::{
     payment_service_server::PaymentService as _,
 };
 use sqlx::PgPool;
-use svc_kit::{
-    job::{Job as _, Progress},
-    money::Money,
-};
+use svc_kit::job::{Job as _, Progress};
 use svc_payment::{
     grpc::Grpc,
     jobs::ReconcileDays,
-    payment::{PaymentId, PaymentToken, Status},
-    provider::{
-        Charged, Cursor, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
-        RECORDS_PER_PAGE, Record, RecordKind, RecordPage, RecordState, Refunded, sandbox::Sandbox,
-    },
+    payment::Status,
+    provider::{ProviderName, RECORDS_PER_PAGE, Record, RecordKind, RecordState},
     reconcile::{AWAY_PAUSE, reconcile, step},
     reconciliation::{CATCH_UP_DAYS, Kind, MARGIN, READY_AFTER, SETTLED_AGE, State},
-    refund::RefundId,
     store::{
         LEASE,
         discrepancies::{self, Filter},
@@ -35,7 +24,10 @@ use svc_payment::{
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::harness::{Harness, by_staff, reason};
+use crate::{
+    double::Double,
+    harness::{Harness, by_staff, reason},
+};
 
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 
@@ -284,48 +276,6 @@ async fn what_both_sides_agree_on_is_no_discrepancy(pool: PgPool) {
     assert_eq!(shop.found(State::Open).await, []);
 }
 
-/// Lists other records than it should.
-struct Lying {
-    sandbox: Sandbox,
-    lie: fn(Vec<Record>) -> Vec<Record>,
-}
-
-#[async_trait]
-impl Provider for Lying {
-    fn name(&self) -> ProviderName {
-        self.sandbox.name()
-    }
-
-    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        self.sandbox.charge(id, amount, token).await
-    }
-
-    async fn look_up(&self, id: PaymentId) -> FoundCharge {
-        self.sandbox.look_up(id).await
-    }
-
-    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        self.sandbox.refund(id, payment_id, amount).await
-    }
-
-    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
-        self.sandbox.look_up_refund(id).await
-    }
-
-    async fn list(
-        &self,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-        after: Option<Cursor>,
-    ) -> Result<RecordPage, ProviderAway> {
-        let page = self.sandbox.list(from, until, after).await?;
-        Ok(RecordPage {
-            records: (self.lie)(page.records),
-            ..page
-        })
-    }
-}
-
 /// Each record once more, under another reference.
 fn twice(records: Vec<Record>) -> Vec<Record> {
     let again: Vec<_> = records
@@ -340,8 +290,11 @@ fn twice(records: Vec<Record>) -> Vec<Record> {
 
 #[sqlx::test(migrations = false)]
 async fn a_payment_that_was_charged_twice_is_found(pool: PgPool) {
-    let lie = twice;
-    let shop = Harness::with(pool, |sandbox| Arc::new(Lying { sandbox, lie })).await;
+    let shop = Harness::with(pool, |double| Double {
+        list: Box::new(twice),
+        ..double
+    })
+    .await;
     let request = shop.captured().await;
     shop.requested("tok_declined").await;
     shop.drain().await;
@@ -368,8 +321,11 @@ fn failed_before(mut records: Vec<Record>) -> Vec<Record> {
 
 #[sqlx::test(migrations = false)]
 async fn a_refund_is_missed_though_an_earlier_try_of_it_is_on_record(pool: PgPool) {
-    let lie = failed_before;
-    let shop = Harness::with(pool, |sandbox| Arc::new(Lying { sandbox, lie })).await;
+    let shop = Harness::with(pool, |double| Double {
+        list: Box::new(failed_before),
+        ..double
+    })
+    .await;
     let request = shop.captured().await;
     shop.hear_cancelled(&request).await.unwrap();
     shop.drain().await;

@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use proto::souk::{
     event::v1::{PaymentRefunded, PaymentRequested},
@@ -24,22 +22,17 @@ use svc_kit::{
     clock::Clock,
     job::{Job as _, Progress},
     metrics,
-    money::Money,
 };
 use svc_payment::{
     app::App,
     charge_payment,
     grpc::Grpc,
     jobs::{ForgetWebhooks, ProcessWebhooks, forget_webhooks},
-    payment::{PaymentId, PaymentToken, Status},
-    provider::{
-        Charged, Cursor, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
-        RecordKind, RecordPage, RecordState, Refunded, sandbox::Sandbox, stripe::CaptureMode,
-    },
+    payment::Status,
+    provider::{FoundCharge, stripe::CaptureMode},
     receive_webhook::{MAX_BODY_BYTES, PATH, router},
     reconcile::{reconcile, step},
     reconciliation::Kind,
-    refund::RefundId,
     refund_payment,
     store::discrepancies,
 };
@@ -336,55 +329,6 @@ async fn a_refund_whose_answer_was_lost_is_learned_of(pool: PgPool) {
     assert_eq!(ear.state("evt_3").await.as_deref(), Some("unmatched"));
 }
 
-/// A Stripe with the books of the sandbox, whose refunds fail after they were
-/// made, as long as it is told so.
-pub(crate) struct Fickle {
-    pub(crate) books: Sandbox,
-    pub(crate) fails: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Provider for Fickle {
-    fn name(&self) -> ProviderName {
-        ProviderName::Stripe
-    }
-
-    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        self.books.charge(id, amount, token).await
-    }
-
-    async fn look_up(&self, id: PaymentId) -> FoundCharge {
-        self.books.look_up(id).await
-    }
-
-    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        self.books.refund(id, payment_id, amount).await
-    }
-
-    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
-        if self.fails.load(Ordering::SeqCst) {
-            return FoundRefund::Refused;
-        }
-        self.books.look_up_refund(id).await
-    }
-
-    async fn list(
-        &self,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-        after: Option<Cursor>,
-    ) -> Result<RecordPage, ProviderAway> {
-        let mut page = self.books.list(from, until, after).await?;
-        let fails = self.fails.load(Ordering::SeqCst);
-        for record in &mut page.records {
-            if fails && record.kind == RecordKind::Refund {
-                record.state = RecordState::Failed;
-            }
-        }
-        Ok(page)
-    }
-}
-
 async fn open_discrepancies(grpc: &Grpc) -> Vec<Discrepancy> {
     let open = by_staff(ListDiscrepanciesRequest {
         state: DiscrepancyState::Open.into(),
@@ -397,8 +341,7 @@ async fn open_discrepancies(grpc: &Grpc) -> Vec<Discrepancy> {
 #[sqlx::test(migrations = false)]
 async fn a_refund_that_fails_after_it_was_made_is_booked_back_and_left_to_staff(pool: PgPool) {
     let fails = Arc::<AtomicBool>::default();
-    let told = Arc::clone(&fails);
-    let shop = Harness::with(pool, |books| Arc::new(Fickle { books, fails: told })).await;
+    let shop = Harness::with(pool, |double| double.fickle(&fails)).await;
     let grpc = Grpc::new(shop.app.clone());
     let request = shop.captured().await;
     let sold = shop.books(&request).await;
