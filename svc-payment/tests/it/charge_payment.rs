@@ -1,18 +1,21 @@
-use std::sync::Arc;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex},
+};
 
 use sqlx::PgPool;
 use svc_kit::job::Progress;
 use svc_payment::{
     charge_payment::{CLAIMED_TOGETHER, ask},
     ledger::Account,
-    payment::{Call, Status},
-    provider::FoundCharge,
+    payment::{Call, PaymentId, Status},
+    provider::{Charged, FoundCharge},
 };
 use tokio::sync::Semaphore;
 
 use crate::{
+    double::Double,
     harness::{FEE, Harness, LONG, receipt},
-    providers::{Counting, Held, Scripted},
 };
 
 const CAPTURED: &str = "souk.payment.captured.v1";
@@ -151,7 +154,15 @@ async fn an_outcome_that_comes_twice_is_booked_once(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn workers_beside_each_other_charge_each_payment_once(pool: PgPool) {
-    let shop = Harness::with(pool, |sandbox| Arc::new(Counting::new(sandbox))).await;
+    let charged = Mutex::<HashSet<PaymentId>>::default();
+    let shop = Harness::with(pool, |double| Double {
+        charge: Box::new(move |id| {
+            assert!(charged.lock().unwrap().insert(id), "{id} is charged again");
+            None
+        }),
+        ..double
+    })
+    .await;
     let mut requests = Vec::new();
     // More than one of them claims at once.
     for _ in 0..3 * CLAIMED_TOGETHER {
@@ -178,14 +189,7 @@ async fn workers_beside_each_other_charge_each_payment_once(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_slow_payment_holds_up_no_other(pool: PgPool) {
     let gate = Arc::new(Semaphore::new(0));
-    let held = gate.clone();
-    let shop = Harness::with(pool, |sandbox| {
-        Arc::new(Held {
-            sandbox,
-            gate: held,
-        })
-    })
-    .await;
+    let shop = Harness::with(pool, |double| double.held_by(&gate)).await;
     let slow = shop.requested("tok_slow").await;
     let with_it = shop.requested("tok_ok").await;
 
@@ -207,15 +211,17 @@ async fn a_slow_payment_holds_up_no_other(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn an_unknown_outcome_is_asked_for_until_it_is_known(pool: PgPool) {
-    let shop = Harness::with(pool, |sandbox| {
-        Arc::new(Scripted::new(
-            sandbox,
-            [
-                FoundCharge::Unknown,
-                FoundCharge::Unknown,
-                FoundCharge::NotFound,
-            ],
-        ))
+    // The first charge gets lost on the way.
+    let charges = Mutex::new(VecDeque::from([Charged::Unknown]));
+    let look_ups = Mutex::new(VecDeque::from([
+        FoundCharge::Unknown,
+        FoundCharge::Unknown,
+        FoundCharge::NotFound,
+    ]));
+    let shop = Harness::with(pool, |double| Double {
+        charge: Box::new(move |_| charges.lock().unwrap().pop_front()),
+        look_up: Box::new(move |_| look_ups.lock().unwrap().pop_front()),
+        ..double
     })
     .await;
     let request = shop.requested("tok_timeout").await;

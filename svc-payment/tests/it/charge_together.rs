@@ -18,10 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::Span;
 use uuid::Uuid;
 
-use crate::{
-    harness::{Harness, LONG},
-    providers::Held,
-};
+use crate::harness::{Harness, LONG};
 
 const CAPTURED: &str = "souk.payment.captured.v1";
 const FAILED: &str = "souk.payment.failed.v1";
@@ -33,14 +30,7 @@ fn payment_id(request: &PaymentRequested) -> PaymentId {
 #[sqlx::test(migrations = false)]
 async fn each_of_a_batch_ends_as_it_should(pool: PgPool) {
     let gate = Arc::new(Semaphore::new(0));
-    let held = gate.clone();
-    let shop = Harness::with(pool, |sandbox| {
-        Arc::new(Held {
-            sandbox,
-            gate: held,
-        })
-    })
-    .await;
+    let shop = Harness::with(pool, |double| double.held_by(&gate)).await;
     let hanging = shop.requested("tok_slow").await;
     let declined = shop.requested("tok_declined").await;
     let unknown = shop.requested("tok_timeout").await;

@@ -30,7 +30,7 @@ use svc_payment::{
     jobs::{ChargeRequested, RefundCaptured},
     ledger::Account,
     payment::{OrderId, Payment, PaymentId, Status},
-    provider::{FoundCharge, Provider, Providers, Receipt, sandbox::Sandbox},
+    provider::{FoundCharge, Providers, Receipt, sandbox::Sandbox},
     refund::ReturnId,
     store::{
         LEASE, ledger,
@@ -41,6 +41,8 @@ use tokio::time::Instant;
 use tonic::Request;
 use tonic_types::StatusExt as _;
 use tracing::Span;
+
+use crate::double::Double;
 
 /// Longer than any pause between attempts, and than any lease.
 pub(crate) const LONG: Duration = Duration::from_secs(LEASE.as_secs() + 60);
@@ -93,17 +95,15 @@ pub(crate) fn eur(minor: i64) -> Money {
 
 impl Harness {
     pub(crate) async fn new(pool: PgPool) -> Self {
-        Self::with(pool, |sandbox| Arc::new(sandbox)).await
+        Self::with(pool, |double| double).await
     }
 
-    /// With a provider that may stand in front of the sandbox.
-    pub(crate) async fn with(
-        pool: PgPool,
-        provider: impl FnOnce(Sandbox) -> Arc<dyn Provider>,
-    ) -> Self {
+    /// With what a test hooks into the provider.
+    pub(crate) async fn with(pool: PgPool, hook: impl FnOnce(Double) -> Double) -> Self {
         Self::with_providers(pool, |db, clock| {
             let sandbox = Sandbox::new(db.clone(), clock.clone());
-            provider(sandbox.with_slow_answer(Duration::ZERO)).into()
+            let double = Double::of(sandbox.with_slow_answer(Duration::ZERO));
+            Providers::new(Arc::new(hook(double)), None)
         })
         .await
     }

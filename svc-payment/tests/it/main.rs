@@ -5,11 +5,11 @@
 mod cancel_payment;
 mod charge_payment;
 mod charge_together;
+mod double;
 mod failover;
 mod get_payment;
 mod harness;
 mod ledger;
-mod providers;
 mod reconcile;
 mod refresh_payment;
 mod refund_payment;

@@ -22,10 +22,7 @@ use svc_payment::{
 };
 use tonic::Code;
 
-use crate::{
-    harness::{FEE, Harness, by_staff, reason, receipt},
-    webhooks::Fickle,
-};
+use crate::harness::{FEE, Harness, by_staff, reason, receipt};
 
 async fn refresh(shop: &Harness, order_id: &str) -> Result<Payment, tonic::Status> {
     let request = by_staff(RefreshPaymentRequest {
@@ -119,8 +116,7 @@ async fn a_refund_that_was_taken_for_refused_is_found_made(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_refund_that_failed_after_it_was_made_is_found_refused(pool: PgPool) {
     let fails = Arc::<AtomicBool>::default();
-    let told = Arc::clone(&fails);
-    let shop = Harness::with(pool, |books| Arc::new(Fickle { books, fails: told })).await;
+    let shop = Harness::with(pool, |double| double.fickle(&fails)).await;
     let request = shop.captured().await;
     shop.hear_cancelled(&request).await.unwrap();
     shop.drain().await;

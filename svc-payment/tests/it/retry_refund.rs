@@ -3,95 +3,19 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use proto::souk::payment::v1::{
     ListRefundsRequest, RefundStatus, RetryRefundRequest,
     payment_service_server::PaymentService as _,
 };
 use sqlx::PgPool;
-use svc_kit::money::Money;
-use svc_payment::{
-    grpc::Grpc,
-    payment::{PaymentId, PaymentToken, Status},
-    provider::{
-        Charged, Cursor, FoundCharge, FoundRefund, Provider, ProviderAway, ProviderName,
-        RecordPage, Refunded, sandbox::Sandbox,
-    },
-    refund::RefundId,
-};
+use svc_payment::{grpc::Grpc, payment::Status, provider::Refunded};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::harness::{Harness, by_staff, eur, reason};
-
-/// Refuses refunds until it is told otherwise, and counts how often it is asked.
-#[derive(Clone)]
-struct Refusing {
-    sandbox: Sandbox,
-    refuses: Arc<AtomicBool>,
-    asked: Arc<AtomicU32>,
-}
-
-#[async_trait]
-impl Provider for Refusing {
-    fn name(&self) -> ProviderName {
-        self.sandbox.name()
-    }
-
-    async fn charge(&self, id: PaymentId, amount: Money, token: &PaymentToken) -> Charged {
-        self.sandbox.charge(id, amount, token).await
-    }
-
-    async fn look_up(&self, id: PaymentId) -> FoundCharge {
-        self.sandbox.look_up(id).await
-    }
-
-    async fn refund(&self, id: RefundId, payment_id: PaymentId, amount: Money) -> Refunded {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.refuses.load(Ordering::SeqCst) {
-            return Refunded::Refused;
-        }
-        self.sandbox.refund(id, payment_id, amount).await
-    }
-
-    async fn look_up_refund(&self, id: RefundId) -> FoundRefund {
-        self.sandbox.look_up_refund(id).await
-    }
-
-    async fn list(
-        &self,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-        after: Option<Cursor>,
-    ) -> Result<RecordPage, ProviderAway> {
-        self.sandbox.list(from, until, after).await
-    }
-}
-
-struct Refused {
-    shop: Harness,
-    refuses: Arc<AtomicBool>,
-    asked: Arc<AtomicU32>,
-}
-
-async fn refusing(pool: PgPool) -> Refused {
-    let (refuses, asked) = (Arc::new(AtomicBool::new(true)), Arc::default());
-    let parts = (Arc::clone(&refuses), Arc::clone(&asked));
-    let shop = Harness::with(pool, |sandbox| {
-        Arc::new(Refusing {
-            sandbox,
-            refuses: parts.0,
-            asked: parts.1,
-        })
-    })
-    .await;
-    Refused {
-        shop,
-        refuses,
-        asked,
-    }
-}
+use crate::{
+    double::Double,
+    harness::{Harness, by_staff, eur, reason},
+};
 
 fn retry(id: &str) -> tonic::Request<RetryRefundRequest> {
     by_staff(RetryRefundRequest { id: id.to_owned() })
@@ -99,11 +23,17 @@ fn retry(id: &str) -> tonic::Request<RetryRefundRequest> {
 
 #[sqlx::test(migrations = false)]
 async fn a_refused_refund_waits_until_staff_have_it_asked_again(pool: PgPool) {
-    let Refused {
-        shop,
-        refuses,
-        asked,
-    } = refusing(pool).await;
+    let refuses = Arc::new(AtomicBool::new(true));
+    let asked = Arc::<AtomicU32>::default();
+    let (told, counted) = (Arc::clone(&refuses), Arc::clone(&asked));
+    let shop = Harness::with(pool, |double| Double {
+        refund: Box::new(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            told.load(Ordering::SeqCst).then_some(Refunded::Refused)
+        }),
+        ..double
+    })
+    .await;
     let grpc = Grpc::new(shop.app.clone());
     let request = shop.captured().await;
     shop.hear_cancelled(&request).await.unwrap();
