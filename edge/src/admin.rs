@@ -80,9 +80,15 @@ impl Desk {
         &self,
         look: impl FnOnce(&Cache) -> T + Send + 'static,
     ) -> Result<T, Refused> {
-        let _turn = self.listing.acquire().await.map_err(Refused::internal)?;
+        let listing = Arc::clone(&self.listing);
+        let turn = listing.acquire_owned().await.map_err(Refused::internal)?;
         let cache = Arc::clone(&self.cache);
-        let looking = tokio::task::spawn_blocking(move || look(&cache));
+        // The turn lasts as long as the look, whoever still waits for it.
+        let looking = tokio::task::spawn_blocking(move || {
+            let found = look(&cache);
+            drop(turn);
+            found
+        });
         looking.await.map_err(Refused::internal)
     }
 }

@@ -21,7 +21,7 @@ const GRPC_DETAILS: &str = "grpc-status-details-bin";
 const SIZE_HINT: Option<usize> = Some(12);
 /// Bodies go out in parts of this size: a caller may take as long for each as
 /// for one write.
-pub const SLICE_BYTES: usize = 256 * 1024;
+const SLICE_BYTES: usize = 256 * 1024;
 
 /// Refuses a request.
 ///

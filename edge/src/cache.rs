@@ -13,6 +13,7 @@ pub mod folder;
 pub mod key;
 pub mod list;
 pub mod plan;
+pub mod reading;
 pub mod room;
 pub mod spill;
 pub mod store;

@@ -147,7 +147,7 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
         let connection: Stream = Box::new(connection);
         let connection = match connection.selected_alpn_proto() {
             Some(ALPN::H2) => Box::new(Gathered::until_read(connection)),
-            _ => Box::new(Gathered::until_flush(connection)),
+            _ => Box::new(Gathered::until_more(connection)),
         };
         self.app.process_new(connection, shutdown).await
     }

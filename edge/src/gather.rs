@@ -4,14 +4,14 @@
 //! The library of HTTP/2 writes and flushes each frame by itself, and many
 //! small answers at once are cheaper as one: what is written waits until the
 //! connection has done all it can for now, or until a record is full. That of
-//! HTTP/1 writes head and body apart, and flushes when a part has to go: there
-//! what is written waits for no more than that.
+//! HTTP/1 writes the head of an answer and then its body: there a head waits
+//! for what comes next, and nothing else waits.
 
 use std::{
     fmt, io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use async_trait::async_trait;
@@ -23,23 +23,26 @@ use crate::forward::forward_to_stream;
 
 /// What waits at most: a record of TLS.
 const GATHER_BYTES: usize = 16 * 1024;
+/// The head of an answer that waits for its body. A longer one goes at once.
+const HEAD_BYTES: usize = 1460;
 /// Slices that go out together with what waits.
 const MAX_SLICES: usize = 8;
 
 /// A stream whose writes are gathered.
-pub struct Gathered<S = Stream> {
+pub struct Gathered<S: AsyncWrite + Unpin = Stream> {
     stream: S,
     waiting: BytesMut,
     state: State,
-    flush: Flush,
+    until: Until,
 }
 
-/// When what was flushed goes out.
+/// How long what was written waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flush {
-    AtOnce,
-    /// When the writer reads again.
-    Later,
+enum Until {
+    /// The writer has flushed, and reads again.
+    Read,
+    /// The writer flushes, or writes more.
+    More,
 }
 
 /// How far what was written has got.
@@ -54,28 +57,35 @@ enum State {
     Flushed,
 }
 
-impl<S> Gathered<S> {
+impl<S: AsyncWrite + Unpin> Gathered<S> {
     /// Gathers what is written before the writer reads again.
     pub fn until_read(stream: S) -> Self {
-        Self::new(stream, Flush::Later)
+        Self::new(stream, Until::Read)
     }
 
-    /// Gathers what is written before the writer flushes.
-    pub fn until_flush(stream: S) -> Self {
-        Self::new(stream, Flush::AtOnce)
+    /// Holds what is written after a flush until there is more.
+    pub fn until_more(stream: S) -> Self {
+        Self::new(stream, Until::More)
     }
 
-    fn new(stream: S, flush: Flush) -> Self {
+    fn new(stream: S, until: Until) -> Self {
         Self {
             stream,
             waiting: BytesMut::new(),
             state: State::Clean,
-            flush,
+            until,
         }
     }
-}
 
-impl<S: AsyncWrite + Unpin> Gathered<S> {
+    /// What may wait now.
+    fn room(&self) -> usize {
+        match self.until {
+            Until::Read => GATHER_BYTES,
+            Until::More if self.state == State::Clean => HEAD_BYTES,
+            Until::More => 0,
+        }
+    }
+
     /// Hands on what waits, with `more` behind it; says how much of `more` was
     /// taken.
     fn poll_send(
@@ -143,14 +153,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
         if more == 0 {
             return Poll::Ready(Ok(0));
         }
+        let room = this.room();
         if this.state == State::Clean {
             this.state = State::Written;
         }
-        if this.waiting.len() + more > GATHER_BYTES {
+        if this.waiting.len() + more > room {
             return this.poll_send(cx, slices);
         }
         if this.waiting.capacity() == 0 {
-            this.waiting.reserve(GATHER_BYTES);
+            this.waiting.reserve(room);
         }
         for slice in slices {
             this.waiting.extend_from_slice(slice);
@@ -164,7 +175,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.flush == Flush::AtOnce {
+        if this.until == Until::More {
             return this.poll_out(cx);
         }
         if this.state == State::Written {
@@ -198,7 +209,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathered<S> {
     }
 }
 
-impl<S> fmt::Debug for Gathered<S> {
+impl<S: AsyncWrite + Unpin> Drop for Gathered<S> {
+    /// What waits goes out as far as it can: a connection that breaks off owes
+    /// its caller what it has written.
+    fn drop(&mut self) {
+        if !self.waiting.is_empty() {
+            let _ = self.poll_out(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> fmt::Debug for Gathered<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gathered")
             .field("waiting", &self.waiting.len())
@@ -236,7 +257,7 @@ impl Peek for Gathered {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::sync::Mutex;
 
     use proptest::prelude::*;
 
@@ -249,6 +270,8 @@ mod tests {
         calls: usize,
         taken: Vec<u8>,
         flushed: usize,
+        /// Hears at each flush what was taken.
+        told: Option<Arc<Mutex<Vec<u8>>>>,
     }
 
     impl AsyncRead for Below {
@@ -291,6 +314,9 @@ mod tests {
 
         fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             self.flushed = self.taken.len();
+            if let Some(told) = &self.told {
+                told.lock().unwrap().clone_from(&self.taken);
+            }
             Poll::Ready(Ok(()))
         }
 
@@ -309,6 +335,11 @@ mod tests {
     fn flush(stream: &mut Gathered<Below>) {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(stream).poll_flush(&mut cx).is_ready());
+    }
+
+    fn flush_all(stream: &mut Gathered<Below>) {
+        let mut cx = Context::from_waker(Waker::noop());
+        while Pin::new(&mut *stream).poll_flush(&mut cx).is_pending() {}
     }
 
     fn read(stream: &mut Gathered<Below>) {
@@ -344,14 +375,43 @@ mod tests {
     }
 
     #[test]
-    fn a_head_goes_out_with_its_body_and_not_after_a_flush() {
-        let mut stream = Gathered::until_flush(Below::default());
-        assert_eq!(write(&mut stream, b"head"), Poll::Ready(4));
-        assert_eq!(write(&mut stream, b"body"), Poll::Ready(4));
-        assert_eq!(stream.stream.calls, 0);
+    fn a_head_goes_out_with_its_body_and_nothing_else_waits() {
+        let mut stream = Gathered::until_more(Below::default());
+        for (calls, part, taken) in [
+            (0, "head", ""),
+            (1, "body", "headbody"),
+            (2, "more", "headbodymore"),
+        ] {
+            assert_eq!(write(&mut stream, part.as_bytes()), Poll::Ready(4));
+            assert_eq!(stream.stream.calls, calls);
+            assert_eq!(stream.stream.taken, taken.as_bytes());
+        }
         flush(&mut stream);
-        assert_eq!((stream.stream.calls, stream.stream.flushed), (1, 8));
-        assert_eq!(stream.stream.taken, b"headbody");
+        assert_eq!(write(&mut stream, b"next"), Poll::Ready(4));
+        assert_eq!(stream.stream.taken.len(), 12);
+        flush(&mut stream);
+        assert_eq!(stream.stream.taken, b"headbodymorenext");
+        assert_eq!(stream.stream.flushed, 16);
+    }
+
+    #[test]
+    fn a_long_head_does_not_wait() {
+        let mut stream = Gathered::until_more(Below::default());
+        let head = vec![7; HEAD_BYTES + 1];
+        assert_eq!(write(&mut stream, &head), Poll::Ready(head.len()));
+        assert_eq!(stream.stream.taken, head);
+    }
+
+    #[test]
+    fn what_waits_when_a_connection_breaks_off_goes_out() {
+        let taken = Arc::default();
+        let mut stream = Gathered::until_more(Below {
+            told: Some(Arc::clone(&taken)),
+            ..Below::default()
+        });
+        assert_eq!(write(&mut stream, b"head"), Poll::Ready(4));
+        drop(stream);
+        assert_eq!(*taken.lock().unwrap(), b"head");
     }
 
     #[test]
@@ -377,9 +437,10 @@ mod tests {
             writes in prop::collection::vec(1_usize..12_000, 1..20),
             takes in prop::collection::vec(0_usize..9000, 0..8),
             reads in prop::collection::vec(any::<bool>(), 20),
+            until in prop::sample::select(vec![Until::Read, Until::More]),
         ) {
             prop_assume!(takes.is_empty() || takes.iter().any(|take| *take > 0));
-            let mut stream = Gathered::until_read(Below { takes, ..Below::default() });
+            let mut stream = Gathered::new(Below { takes, ..Below::default() }, until);
             let mut sent = Vec::new();
             for (length, then_read) in writes.iter().zip(reads) {
                 let bytes: Vec<u8> = (sent.len()..sent.len() + length)
@@ -392,16 +453,17 @@ mod tests {
                     }
                 }
                 sent.extend(bytes);
-                flush(&mut stream);
                 if then_read {
+                    flush_all(&mut stream);
                     read(&mut stream);
                 }
             }
+            flush_all(&mut stream);
             while stream.state != State::Clean {
                 read(&mut stream);
             }
             prop_assert_eq!(stream.stream.flushed, sent.len());
-            prop_assert_eq!(stream.stream.taken, sent);
+            prop_assert_eq!(&stream.stream.taken, &sent);
         }
     }
 }

@@ -148,7 +148,8 @@ static CACHE_DISK: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
         "edge_cache_disk_total",
         "Pages and the disk, by what became of it: written, dropped (there was too much to write), \
-         failed (the disk), or lost (it was there no more when it was asked for).",
+         failed (the disk), busy (asked of the origin instead), or lost (it was there no more \
+         when it was asked for).",
         &["outcome"],
     )
 });

@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use http::header::HOST;
 use pingora::{
     Error, ErrorType, Result,
-    connectors::{ConnectorOptions, http::Connector},
+    connectors::{ConnectorOptions, http::v2::Connector},
     protocols::http::{HttpTask, client::HttpSession, v2::client::Http2Session},
     proxy::{ProxyHttp as _, Session},
     upstreams::peer::{HttpPeer, Peer as _},
@@ -113,15 +113,20 @@ impl ShortWay {
         context: &mut Context,
     ) -> Result<()> {
         let Attempt { edge, peer, .. } = attempt;
-        let (client, reused) = match self.connector.get_http_session(peer).await {
+        let connected = match self.connector.reused_http_session(peer).await {
+            Ok(Some(client)) => Ok((client, true)),
+            // On the heap, so that no other call pays for it.
+            Ok(None) => Box::pin(self.connect(peer))
+                .await
+                .map(|client| (client, false)),
+            Err(error) => Err(error),
+        };
+        let (mut client, reused) = match connected {
             Ok(connected) => connected,
             Err(error) => {
                 let error = error.into_up();
                 return Err(edge.fail_to_connect(session, peer, context, error));
             }
-        };
-        let HttpSession::H2(mut client) = client else {
-            return Err(Error::new_up(ErrorType::InvalidH2));
         };
         let outcome = attempt.exchange(session, context, &mut client).await;
         if let Err(error) = &outcome {
@@ -132,9 +137,17 @@ impl ShortWay {
             }
         }
         self.connector
-            .release_http_session(HttpSession::H2(client), peer, peer.idle_timeout())
-            .await;
+            .release_http_session(client, peer, peer.idle_timeout());
         outcome.map_err(|error| edge.error_while_proxy(peer, session, error, context, reused))
+    }
+}
+
+impl ShortWay {
+    async fn connect(&self, peer: &HttpPeer) -> Result<Http2Session> {
+        match self.connector.new_http_session(peer).await? {
+            HttpSession::<()>::H2(client) => Ok(client),
+            _ => Err(Error::new_up(ErrorType::InvalidH2)),
+        }
     }
 }
 

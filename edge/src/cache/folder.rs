@@ -1,6 +1,9 @@
 //! A folder that is this process's own, in one that several may share: a new
 //! edge starts while the old one still serves. Whatever is left in there by one
 //! that has died is removed by the next that starts.
+//!
+//! Files are removed by a thread of their own: who drops one does not wait for
+//! the disk.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -10,17 +13,26 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
+    time::Duration,
 };
 
 use tokio::sync::Semaphore;
 
-use super::room::{self, Room};
+use super::{
+    reading::Reading,
+    room::{self, Room},
+};
 
-/// How such folders' names begin.
+/// How such folders' names begin; a number follows.
 const PREFIX: &str = "souk-cache-";
 /// Held by the process whose folder it lies in.
 const LOCK: &str = "lock";
+/// Held by whoever makes or removes such a folder.
+const TURN: &str = "souk-cache-lock";
+/// How long the removal of what is gone is waited for.
+const CATCH_UP: Duration = Duration::from_secs(2);
 /// A file takes whole blocks.
 const BLOCK_BYTES: usize = 4096;
 
@@ -31,6 +43,21 @@ pub struct Folder {
     next: AtomicU64,
     room: Arc<Semaphore>,
     max_bytes: u64,
+    reading: Arc<Reading>,
+    gone: Sender<Gone>,
+}
+
+/// For the thread that removes.
+#[derive(Debug)]
+enum Gone {
+    File { path: PathBuf, _room: Room },
+    Tell(SyncSender<()>),
+}
+
+/// A folder and the lock that says whose it is.
+#[derive(Debug)]
+struct Locked {
+    path: PathBuf,
     _lock: File,
 }
 
@@ -40,24 +67,31 @@ impl Folder {
     /// # Errors
     /// When it cannot be made.
     pub fn create(parent: &Path, max_bytes: u64) -> io::Result<Self> {
-        let mut private = DirBuilder::new();
-        private.mode(0o700);
-        private.recursive(true).create(parent)?;
-        // Nobody takes a folder for left behind before its owner has the lock.
-        let turn = open(&parent.join(format!("{PREFIX}{LOCK}")))?;
-        turn.lock()?;
-        remove_left(parent)?;
+        private().recursive(true).create(parent)?;
+        let turn = turn(parent)?;
+        let left = left(parent)?;
         let mut paths = (0_u64..).map(|number| parent.join(format!("{PREFIX}{number}")));
         let path = paths.find(|path| !path.exists()).ok_or(ErrorKind::Other)?;
-        private.recursive(false).create(&path)?;
+        private().create(&path)?;
         let lock = open(&path.join(LOCK))?;
         lock.lock()?;
+        drop(turn);
+        let (gone, heard) = channel();
+        let own = Locked {
+            path: path.clone(),
+            _lock: lock,
+        };
+        let parent = parent.to_owned();
+        std::thread::Builder::new()
+            .name("cache-remove".to_owned())
+            .spawn(move || remove(&parent, left, &own, &heard))?;
         Ok(Self {
             path,
             next: AtomicU64::new(0),
             room: room::of(usize::try_from(max_bytes).unwrap_or(usize::MAX)),
             max_bytes,
-            _lock: lock,
+            reading: Arc::default(),
+            gone,
         })
     }
 
@@ -70,25 +104,26 @@ impl Folder {
     ///
     /// # Errors
     /// When there is no room, or the disk fails.
-    pub fn store(self: &Arc<Self>, bytes: &[u8]) -> io::Result<Stored> {
+    pub fn store(&self, bytes: &[u8]) -> io::Result<Stored> {
         let room = Room::begin(&self.room, occupied(bytes.len())).ok_or(ErrorKind::StorageFull)?;
         let number = self.next.fetch_add(1, Relaxed);
         // From here on it is removed, however far it got.
         let stored = Stored {
             path: self.path.join(number.to_string()),
             length: bytes.len(),
-            folder: Arc::clone(self),
-            _room: room,
+            room: Some(room),
+            reading: Arc::clone(&self.reading),
+            gone: self.gone.clone(),
         };
         create_new(&stored.path)?.write_all(bytes)?;
         Ok(stored)
     }
-}
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!(%error, "what was kept on disk is left behind");
+    /// Waits until what is gone is removed, for a moment.
+    pub fn catch_up(&self) {
+        let (done, told) = sync_channel(1);
+        if self.gone.send(Gone::Tell(done)).is_ok() {
+            let _ = told.recv_timeout(CATCH_UP);
         }
     }
 }
@@ -98,9 +133,9 @@ impl Drop for Folder {
 pub struct Stored {
     path: PathBuf,
     length: usize,
-    // Its files go before the folder does.
-    folder: Arc<Folder>,
-    _room: Room,
+    room: Option<Room>,
+    reading: Arc<Reading>,
+    gone: Sender<Gone>,
 }
 
 impl Stored {
@@ -115,16 +150,19 @@ impl Stored {
         }
         Ok(file)
     }
+
+    /// What bounds those who read.
+    pub fn reading(&self) -> &Arc<Reading> {
+        &self.reading
+    }
 }
 
 impl Drop for Stored {
     fn drop(&mut self) {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let folder = self.folder.path.display();
-                tracing::warn!(%error, %folder, "a file is left behind");
-            }
-            _ => {}
+        if let Some(room) = self.room.take() {
+            let path = std::mem::take(&mut self.path);
+            // When nobody hears it, the folder is being removed as a whole.
+            let _ = self.gone.send(Gone::File { path, _room: room });
         }
     }
 }
@@ -134,20 +172,64 @@ pub fn occupied(bytes: usize) -> usize {
     bytes.next_multiple_of(BLOCK_BYTES)
 }
 
-/// Removes the folders of those who have died.
-fn remove_left(parent: &Path) -> io::Result<()> {
+/// Removes what others have left, then what is gone of ours, and at last the
+/// folder, when nobody can write to it any more.
+fn remove(parent: &Path, left: Vec<Locked>, own: &Locked, gone: &Receiver<Gone>) {
+    let told = |path: &Path, removed: io::Result<()>| match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let path = path.display();
+            tracing::warn!(%error, %path, "left behind on disk");
+        }
+        _ => {}
+    };
+    for locked in left {
+        told(&locked.path, fs::remove_dir_all(&locked.path));
+    }
+    for one in gone {
+        match one {
+            Gone::File { path, .. } => told(&path, fs::remove_file(&path)),
+            Gone::Tell(done) => done.send(()).unwrap_or_default(),
+        }
+    }
+    let removed = turn(parent).and_then(|_turn| fs::remove_dir_all(&own.path));
+    told(&own.path, removed);
+}
+
+/// Waits until nobody else makes or removes a folder.
+fn turn(parent: &Path) -> io::Result<File> {
+    let turn = open(&parent.join(TURN))?;
+    turn.lock()?;
+    Ok(turn)
+}
+
+/// The folders of those who have died.
+fn left(parent: &Path) -> io::Result<Vec<Locked>> {
+    let mut left = Vec::new();
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let is_ours = number.is_some_and(|number| number.parse::<u64>().is_ok());
         if !(is_ours && entry.file_type()?.is_dir()) {
             continue;
         }
-        let lock = open(&entry.path().join(LOCK))?;
-        if lock.try_lock().is_ok() {
-            fs::remove_dir_all(entry.path())?;
+        let path = entry.path();
+        match open(&path.join(LOCK)) {
+            Ok(lock) if lock.try_lock().is_ok() => left.push(Locked { path, _lock: lock }),
+            Ok(_) => {} // its owner lives
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%error, %path, "left behind on disk by another");
+            }
         }
     }
-    Ok(())
+    Ok(left)
+}
+
+fn private() -> DirBuilder {
+    let mut private = DirBuilder::new();
+    private.mode(0o700);
+    private
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -168,18 +250,20 @@ mod tests {
 
     use super::*;
 
-    fn names(path: &Path) -> Vec<String> {
+    fn numbers(path: &Path) -> Vec<String> {
         let entries = fs::read_dir(path).unwrap();
-        entries
+        let mut names: Vec<_> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "souk-cache-lock")
-            .collect()
+            .filter(|name| name != TURN)
+            .collect();
+        names.sort();
+        names
     }
 
     #[test]
     fn a_file_is_there_until_it_is_dropped() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = Arc::new(Folder::create(parent.path(), 1 << 20).unwrap());
+        let folder = Folder::create(parent.path(), 1 << 20).unwrap();
         let stored = folder.store(b"body").unwrap();
         let mut text = String::new();
         let mut file = stored.open().unwrap();
@@ -187,15 +271,14 @@ mod tests {
         assert_eq!(text, "body");
         let path = stored.path.clone();
         drop(stored);
+        folder.catch_up();
         assert!(!path.exists());
-        drop(folder);
-        assert!(names(parent.path()).is_empty());
     }
 
     #[test]
     fn a_file_that_is_not_as_it_was_written_is_not_opened() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = Arc::new(Folder::create(parent.path(), 1 << 20).unwrap());
+        let folder = Folder::create(parent.path(), 1 << 20).unwrap();
         let stored = folder.store(b"body").unwrap();
         fs::write(&stored.path, "bod").unwrap();
         assert!(stored.open().is_err());
@@ -206,12 +289,13 @@ mod tests {
     #[test]
     fn all_files_have_no_more_than_the_room() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = Arc::new(Folder::create(parent.path(), 3 * 4096).unwrap());
+        let folder = Folder::create(parent.path(), 3 * 4096).unwrap();
         let large = folder.store(&[0; 4097]).unwrap();
         let small = folder.store(&[0; 1]).unwrap();
         let full = folder.store(&[0; 1]).unwrap_err();
         assert_eq!(full.kind(), ErrorKind::StorageFull);
         drop(small);
+        folder.catch_up();
         folder.store(&[0; 4096]).unwrap();
         drop(large);
     }
@@ -219,13 +303,14 @@ mod tests {
     #[test]
     fn what_the_dead_have_left_goes_and_what_the_living_have_stays() {
         let parent = tempfile::tempdir().unwrap();
-        let living = Folder::create(parent.path(), 1 << 20).unwrap();
-        let dead = parent.path().join("souk-cache-dead");
-        fs::create_dir(&dead).unwrap();
-        fs::write(dead.join("0"), "left").unwrap();
-        fs::write(parent.path().join("another's"), "stays").unwrap();
+        let _living = Folder::create(parent.path(), 1 << 20).unwrap();
+        for name in ["souk-cache-7", "souk-cache-copy"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+            fs::write(parent.path().join(name).join("0"), "left").unwrap();
+        }
         let next = Folder::create(parent.path(), 1 << 20).unwrap();
-        assert!(living.path.exists() && next.path.exists() && !dead.exists());
-        assert_eq!(names(parent.path()).len(), 3);
+        next.catch_up();
+        let expected = ["souk-cache-0", "souk-cache-1", "souk-cache-copy"];
+        assert_eq!(numbers(parent.path()), expected);
     }
 }

@@ -100,7 +100,7 @@ impl Cache {
                 what: What::Page {
                     url: url.clone(),
                     status: entry.head.status().as_u16(),
-                    on_disk: entry.body.in_memory() < entry.body.length(),
+                    on_disk: entry.body.is_on_disk(),
                 },
             });
             listed.collect::<Vec<_>>()
@@ -109,8 +109,17 @@ impl Cache {
 }
 
 fn top(all: impl Iterator<Item = Listed>, most: usize) -> Vec<Listed> {
-    let mut all: Vec<_> = all.collect();
-    all.sort_unstable_by_key(|listed| Reverse(listed.hits));
-    all.truncate(most);
-    all
+    let mut top = Vec::new();
+    let cut = |top: &mut Vec<Listed>| {
+        top.sort_unstable_by_key(|listed| Reverse(listed.hits));
+        top.truncate(most);
+    };
+    for listed in all {
+        top.push(listed);
+        if top.len() >= 2 * most {
+            cut(&mut top); // it never takes more memory than that
+        }
+    }
+    cut(&mut top);
+    top
 }

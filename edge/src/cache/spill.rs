@@ -16,8 +16,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use moka::{Expiry, ops::compute::Op, policy::EvictionPolicy, sync::Cache};
-use tokio::sync::Semaphore;
+use moka::{
+    Expiry, notification::RemovalCause, ops::compute::Op, policy::EvictionPolicy, sync::Cache,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     folder::Folder,
@@ -30,6 +32,15 @@ use crate::{
 
 /// Pages that wait for the disk.
 const MAX_JOBS: usize = 1024;
+/// Pages of those that are to be read.
+const MAX_LOADS: usize = 8;
+/// This part of the disk is for files that are being removed, or are still
+/// read.
+const SPARE_PART: u64 = 16;
+/// How often room is made for a page.
+const MAX_TRIES: usize = 3;
+/// Weights are counted in these, so that a large disk fits.
+const UNIT_BYTES: u64 = 4096;
 
 /// Pages by their URLs, as they are kept on disk.
 pub type OnDisk = Cache<Url, Arc<Page>>;
@@ -41,6 +52,8 @@ pub struct Spill {
     jobs: SyncSender<Job>,
     /// Room for bodies that are not written yet.
     waiting: Arc<Semaphore>,
+    /// Places for pages that are to be read.
+    loads: Arc<Semaphore>,
 }
 
 /// Work for the thread that may wait for the disk.
@@ -54,6 +67,7 @@ enum Job {
     Load {
         url: Url,
         page: Arc<Page>,
+        _place: OwnedSemaphorePermit,
     },
     #[cfg(test)]
     Tell(SyncSender<()>),
@@ -91,17 +105,23 @@ impl Spill {
         admit: impl Fn(&OnDisk, &Url, &Arc<Page>, Page) + Send + 'static,
     ) -> anyhow::Result<Self> {
         let pages: OnDisk = Cache::builder()
-            .max_capacity(folder.max_bytes() / UNIT_BYTES)
+            .max_capacity((folder.max_bytes() - folder.max_bytes() / SPARE_PART) / UNIT_BYTES)
             .weigher(|_: &Url, page: &Arc<Page>| {
                 u32::try_from(page.on_disk() as u64 / UNIT_BYTES).unwrap_or(u32::MAX)
             })
             .eviction_policy(EvictionPolicy::tiny_lfu())
             .expire_after(EndOfLife)
+            // Memory may still have the page: its file goes at once.
+            .eviction_listener(|_, page: Arc<Page>, cause| {
+                if cause != RemovalCause::Replaced {
+                    page.drop_files();
+                }
+            })
             .build();
         let (jobs, todo) = sync_channel(MAX_JOBS);
         let worker = Worker {
             pages: pages.clone(),
-            folder: Arc::new(folder),
+            folder,
             admit,
         };
         std::thread::Builder::new()
@@ -112,6 +132,7 @@ impl Spill {
             pages,
             jobs,
             waiting: room::of(waiting_bytes),
+            loads: Arc::new(Semaphore::new(MAX_LOADS)),
         })
     }
 
@@ -129,6 +150,9 @@ impl Spill {
     /// Takes in what has become of a page; `None`: it is gone.
     pub fn changed(&self, url: &Url, page: Option<&Arc<Page>>) {
         let page = page.filter(|page| page.is_worth_disk());
+        if let Some(stored) = page.and_then(|page| page.stored()) {
+            return self.put(url, Some(&Arc::new(stored)));
+        }
         let room = page.map(|page| Room::begin(&self.waiting, page.in_memory()));
         let (Some(page), Some(Some(room))) = (page, room) else {
             if page.is_some() {
@@ -150,9 +174,14 @@ impl Spill {
 
     /// Has a page read into memory, soon.
     pub fn load(&self, url: &Url, page: Arc<Page>) {
-        let url = url.clone();
         // When there is much to do it waits until it is read again.
-        let _ = self.send(Job::Load { url, page });
+        if let Ok(place) = Arc::clone(&self.loads).try_acquire_owned() {
+            let _ = self.send(Job::Load {
+                url: url.clone(),
+                page,
+                _place: place,
+            });
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), TrySendError<Job>> {
@@ -176,13 +205,10 @@ impl Spill {
     }
 }
 
-/// Weights are counted in these, so that a large disk fits.
-const UNIT_BYTES: u64 = 4096;
-
 /// Does what may wait for the disk.
 struct Worker<A> {
     pages: OnDisk,
-    folder: Arc<Folder>,
+    folder: Folder,
     admit: A,
 }
 
@@ -191,35 +217,57 @@ impl<A: Fn(&OnDisk, &Url, &Arc<Page>, Page)> Worker<A> {
         for job in todo {
             match job {
                 Job::Write { url, page, _room } => self.write(url, &page),
-                Job::Load { url, page } => match page.loaded() {
+                Job::Load { url, page, .. } => match page.loaded() {
                     Ok(loaded) => (self.admit)(&self.pages, &url, &page, loaded),
                     Err(error) => failed("read", &error),
                 },
                 #[cfg(test)]
-                Job::Tell(done) => done.send(()).unwrap_or_default(),
+                Job::Tell(done) => {
+                    self.pages.run_pending_tasks();
+                    self.folder.catch_up();
+                    done.send(()).unwrap_or_default();
+                }
             }
         }
     }
 
     fn write(&self, url: Url, page: &Arc<Page>) {
-        // Others make room for it; or it was not taken in, or is not the last.
-        self.pages.run_pending_tasks();
         let is_last = |now: Option<&Arc<Page>>| now.is_some_and(|now| Arc::ptr_eq(now, page));
-        if !is_last(self.pages.get(&url).as_ref()) {
-            return;
+        let mut stored = Err(io::ErrorKind::StorageFull.into());
+        for _ in 0..MAX_TRIES {
+            // Others make room for it; or it was not taken in, or has changed.
+            self.pages.run_pending_tasks();
+            if !is_last(self.pages.get(&url).as_ref()) {
+                return;
+            }
+            stored = page.store(&self.folder);
+            if !matches!(&stored, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
+                break;
+            }
+            self.folder.catch_up();
         }
-        let stored = page.stored(&self.folder);
         match &stored {
-            Ok(_) => metrics::cache_disk("written"),
+            Ok(()) => metrics::cache_disk("written"),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                metrics::cache_disk("dropped");
+            }
             Err(error) => failed("written", error),
         }
+        let stored = stored.ok().and_then(|()| page.stored());
+        let mut is_kept = false;
         self.pages.entry(url).and_compute_with(|now| {
             match (is_last(now.as_ref().map(moka::Entry::value)), stored) {
                 (false, _) => Op::Nop,
-                (true, Ok(stored)) => Op::Put(Arc::new(stored)),
-                (true, Err(_)) => Op::Remove,
+                (true, Some(stored)) => {
+                    is_kept = true;
+                    Op::Put(Arc::new(stored))
+                }
+                (true, None) => Op::Remove,
             }
         });
+        if !is_kept {
+            page.drop_files();
+        }
     }
 }
 
@@ -233,7 +281,6 @@ impl Spill {
     /// Waits until all that was to be done is done.
     pub(super) fn settle(&self) {
         self.pause().recv().unwrap();
-        self.pages.run_pending_tasks();
     }
 
     /// Has the disk do what was to be done, and no more before the answer is

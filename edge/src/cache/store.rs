@@ -125,6 +125,8 @@ impl Store {
                         Op::Nop
                     }
                 });
+            // What has no place is let go of before the next is read.
+            entries.run_pending_tasks();
         })?;
         store.spill = Some(spill);
         Ok(store)

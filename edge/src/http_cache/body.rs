@@ -6,18 +6,23 @@ use std::{
     ops::Range,
     os::unix::fs::FileExt as _,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::cache::folder::{Folder, Stored, occupied};
+use crate::cache::{
+    folder::{Folder, Stored, occupied},
+    reading::Reading,
+};
 
 /// A body that is read so often from its file is one for memory.
 const READS_FOR_MEMORY: u32 = 4;
+/// What one reader of a file has in memory of it.
+const PART_BYTES: usize = 32 * 1024;
 
 /// A body. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,7 +34,7 @@ pub struct Body {
 
 #[derive(Debug, Default)]
 struct Filed {
-    stored: OnceLock<Stored>,
+    stored: Mutex<Option<Arc<Stored>>>,
     /// From the file.
     reads: AtomicU32,
     /// How often its page was answered from the cache.
@@ -57,6 +62,11 @@ impl Body {
         self.bytes.as_ref().map_or(0, Bytes::len)
     }
 
+    /// Whether it lies on disk alone.
+    pub fn is_on_disk(&self) -> bool {
+        self.bytes.is_none()
+    }
+
     /// Its page was answered from the cache.
     pub fn hit(&self) {
         self.file.hits.fetch_add(1, Relaxed);
@@ -77,23 +87,30 @@ impl Body {
         occupied(self.length)
     }
 
-    /// As it is when its file alone is kept; the file is written if it is not
-    /// there yet.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn stored(&self, folder: &Arc<Folder>) -> io::Result<Self> {
-        if let Some(bytes) = &self.bytes
-            && self.file.stored.get().is_none()
-        {
-            let stored = folder.store(bytes)?;
-            // Had another been as fast, one of the two files would go at once.
-            let _ = self.file.stored.set(stored);
-        }
-        Ok(Self {
+    /// As it is when its file alone is kept, if there is one.
+    pub fn stored(&self) -> Option<Self> {
+        self.file.lock().is_some().then(|| Self {
             bytes: None,
             ..self.clone()
         })
+    }
+
+    /// Writes its file, if it is not there yet.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn store(&self, folder: &Folder) -> io::Result<()> {
+        if self.file.lock().is_none() {
+            let bytes = self.bytes.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            let stored = folder.store(bytes)?;
+            *self.file.lock() = Some(Arc::new(stored));
+        }
+        Ok(())
+    }
+
+    /// Drops its file, as soon as nobody reads it.
+    pub fn drop_file(&self) {
+        self.file.lock().take();
     }
 
     /// With its bytes in memory.
@@ -114,71 +131,85 @@ impl Body {
     pub fn bytes(&self) -> io::Result<Bytes> {
         match &self.bytes {
             Some(bytes) => Ok(bytes.clone()),
-            None => read(&self.file.open()?, 0..self.length),
+            None => read(&self.file.stored()?.open()?, 0..self.length),
         }
     }
 
     /// Makes sure that it is there before a part of it is promised.
     ///
     /// # Errors
-    /// When the file is not as it was written, or the disk fails.
+    /// When the file is not as it was written, or the disk fails or is busy.
     pub async fn open(&self) -> io::Result<Opened> {
         if let Some(bytes) = &self.bytes {
             return Ok(Opened::Memory(bytes.clone()));
         }
-        let file = Arc::clone(&self.file);
-        let opened = spawn_blocking(move || file.open()).await??;
-        let reads = self.file.reads.fetch_add(1, Relaxed) + 1;
-        Ok(Opened::File {
-            file: Arc::new(opened),
-            length: self.length,
-            is_frequent: reads.is_multiple_of(READS_FOR_MEMORY),
-        })
+        let stored = self.file.stored()?;
+        let reading = Arc::clone(stored.reading());
+        let place = reading.begin()?;
+        let file = reading.wait(move || stored.open()).await?;
+        Ok(Opened::File(Box::new(OpenFile {
+            file: Arc::new(file),
+            reading,
+            _place: place,
+        })))
+    }
+
+    /// It was read from its file; says whether it should come into memory. If
+    /// that does not take it in, it is asked less and less.
+    pub fn is_for_memory(&self) -> bool {
+        let reads = self.file.reads.fetch_add(1, Relaxed).saturating_add(1);
+        reads >= READS_FOR_MEMORY && reads.is_power_of_two()
     }
 }
 
 impl Filed {
-    fn open(&self) -> io::Result<File> {
-        self.stored.get().ok_or(io::ErrorKind::NotFound)?.open()
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Stored>>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored(&self) -> io::Result<Arc<Stored>> {
+        let stored = self.lock().clone();
+        stored.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
 /// A body that is there.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Opened {
     /// In memory.
     Memory(Bytes),
-    /// In a file.
-    File {
-        /// It stays readable when it is removed.
-        file: Arc<File>,
-        /// Its bytes.
-        length: usize,
-        /// Whether it is read so often that it should be in memory.
-        is_frequent: bool,
-    },
+    /// In a file, which stays readable when it is removed.
+    File(Box<OpenFile>),
+}
+
+/// A file that is being read.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: Arc<File>,
+    reading: Arc<Reading>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Opened {
-    /// Its bytes.
-    pub fn length(&self) -> usize {
-        match self {
-            Self::Memory(bytes) => bytes.len(),
-            Self::File { length, .. } => *length,
-        }
-    }
-
     /// A part of it.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// When the disk fails or is busy.
     pub async fn read(&self, range: Range<usize>) -> io::Result<Bytes> {
         match self {
             Self::Memory(bytes) => Ok(bytes.slice(range)),
-            Self::File { file, .. } => {
-                let file = Arc::clone(file);
-                spawn_blocking(move || read(&file, range)).await?
+            Self::File(open) => {
+                let file = Arc::clone(&open.file);
+                open.reading.wait(move || read(&file, range)).await
             }
+        }
+    }
+
+    /// What is read of it at once: from memory, all.
+    pub fn part_bytes(&self) -> usize {
+        match self {
+            Self::Memory(_) => usize::MAX,
+            Self::File(_) => PART_BYTES,
         }
     }
 }

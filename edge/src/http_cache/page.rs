@@ -106,22 +106,30 @@ impl Page {
         bodies >= heads * BODY_OVER_HEAD
     }
 
-    /// With its bodies on disk alone; those that are not there are written.
+    /// As it is with its bodies on disk alone, if all are there.
+    pub fn stored(&self) -> Option<Self> {
+        let stored = |entry: &Entry| {
+            Some(Entry {
+                head: Arc::clone(&entry.head),
+                body: entry.body.stored()?,
+            })
+        };
+        self.0.iter().map(stored).collect::<Option<_>>().map(Self)
+    }
+
+    /// Writes those of its bodies that are not on disk yet.
     ///
     /// # Errors
     /// When one cannot be written.
-    pub fn stored(&self, folder: &Arc<Folder>) -> io::Result<Self> {
-        let stored = |entry: &Entry| {
-            Ok(Entry {
-                head: Arc::clone(&entry.head),
-                body: entry.body.stored(folder)?,
-            })
-        };
-        self.0
-            .iter()
-            .map(stored)
-            .collect::<io::Result<_>>()
-            .map(Self)
+    pub fn store(&self, folder: &Folder) -> io::Result<()> {
+        self.0.iter().try_for_each(|entry| entry.body.store(folder))
+    }
+
+    /// Drops its bodies' files.
+    pub fn drop_files(&self) {
+        for entry in &self.0 {
+            entry.body.drop_file();
+        }
     }
 
     /// With its bodies in memory.
@@ -135,11 +143,8 @@ impl Page {
                 body: entry.body.loaded()?,
             })
         };
-        self.0
-            .iter()
-            .map(loaded)
-            .collect::<io::Result<_>>()
-            .map(Self)
+        let loaded = self.0.iter().map(loaded);
+        loaded.collect::<io::Result<_>>().map(Self)
     }
 
     /// How long there is a use for it, from the time it was kept.

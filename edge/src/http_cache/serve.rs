@@ -1,6 +1,8 @@
 //! Writes pages to callers: whole, in part, or the word that they have them.
 
-use std::ops::Range;
+use std::{io, ops::Range};
+
+use bytes::Bytes;
 
 use http::{
     HeaderName, Method, StatusCode, Version,
@@ -14,18 +16,14 @@ use pingora::{Error, ErrorType, OrErr as _, Result, http::ResponseHeader, proxy:
 use super::{
     body::Opened,
     directives::CDN_CACHE_CONTROL,
-    entry::{self, Head},
+    entry::{self, Entry, Head},
     fetch::Arrival,
     pages::Pages,
     range::Part,
     tags,
     tape::{End, Next, Tape},
 };
-use crate::{
-    answer::{self, SLICE_BYTES},
-    context::Context,
-    headers,
-};
+use crate::{answer, context::Context, headers};
 
 /// What a 304 repeats (RFC 9110, section 15.4.5).
 const IN_NOT_MODIFIED: [HeaderName; 7] = [
@@ -45,38 +43,78 @@ struct Reply {
     bytes: Option<Range<usize>>,
 }
 
-/// Serves a page that is whole, with the body that was opened of it. Returns
-/// the bytes of it that were sent.
+/// A page that is whole, and can be sent: its body is there.
+#[derive(Debug)]
+pub struct Prepared {
+    answer: ResponseHeader,
+    /// `None`: no body.
+    body: Option<PreparedBody>,
+}
+
+#[derive(Debug)]
+struct PreparedBody {
+    opened: Opened,
+    first: Bytes,
+    rest: Range<usize>,
+}
+
+/// Prepares a page that is whole.
+///
+/// # Errors
+/// Inside: when its body is on disk, and is lost there, or the disk is busy.
+/// Nothing has been sent then.
+pub async fn prepare(
+    session: &Session,
+    entry: &Entry,
+    now_ms: i64,
+) -> Result<io::Result<Prepared>> {
+    let Reply { answer, bytes } = reply(session, &entry.head, Some(entry.body.length()), now_ms)?;
+    let Some(bytes) = bytes else {
+        return Ok(Ok(Prepared { answer, body: None }));
+    };
+    let body = async {
+        let opened = entry.body.open().await?;
+        let middle = bytes
+            .end
+            .min(bytes.start.saturating_add(opened.part_bytes()));
+        Ok(PreparedBody {
+            first: opened.read(bytes.start..middle).await?,
+            rest: middle..bytes.end,
+            opened,
+        })
+    };
+    Ok(body.await.map(|body| Prepared {
+        answer,
+        body: Some(body),
+    }))
+}
+
+/// Sends it. Returns the bytes of its body that were sent.
 ///
 /// # Errors
 /// When the caller is gone, or the disk fails.
-pub async fn entry(
-    session: &mut Session,
-    context: &Context,
-    head: &Head,
-    body: &Opened,
-    now_ms: i64,
-) -> Result<usize> {
-    let Reply { answer, bytes } = reply(session, head, Some(body.length()), now_ms)?;
-    write_header(session, context, answer, bytes.is_none()).await?;
-    let Some(bytes) = bytes else {
+pub async fn send(session: &mut Session, context: &Context, prepared: Prepared) -> Result<usize> {
+    let Prepared { answer, body } = prepared;
+    write_header(session, context, answer, body.is_none()).await?;
+    let Some(PreparedBody {
+        opened,
+        first,
+        rest,
+    }) = body
+    else {
         session.write_response_body(None, true).await?;
         return Ok(0);
     };
-    let sent = bytes.len();
-    match body {
-        Opened::Memory(body) => answer::write_body(session, body.slice(bytes), true).await?,
-        Opened::File { .. } => {
-            for start in bytes.clone().step_by(SLICE_BYTES) {
-                let slice = start..bytes.end.min(start + SLICE_BYTES);
-                let slice = body
-                    .read(slice)
-                    .await
-                    .or_err(ErrorType::FileReadError, "a kept body")?;
-                session.write_response_body(Some(slice), false).await?;
-            }
-            session.write_response_body(None, true).await?;
-        }
+    let sent = first.len() + rest.len();
+    answer::write_body(session, first, rest.is_empty()).await?;
+    let step = opened.part_bytes();
+    for start in rest.clone().step_by(step) {
+        let end = rest.end.min(start.saturating_add(step));
+        let part = opened.read(start..end).await;
+        let part = part.or_err(ErrorType::FileReadError, "a kept body")?;
+        session
+            .write_response_body(Some(part), end == rest.end)
+            .await?;
     }
     Ok(sent)
 }
@@ -183,8 +221,13 @@ pub async fn arriving(
             Err(End::TooLong) => return Ok(Served::Nothing),
             Err(End::Torn | End::Whole) => return torn(),
         };
-        let head = head.with_length(body.len())?;
-        entry(session, context, &head, &Opened::Memory(body), now_ms).await?;
+        let whole = prepare(session, &Pages::entry(head, body)?, now_ms).await?;
+        send(
+            session,
+            context,
+            whole.or_err(ErrorType::FileReadError, "a body")?,
+        )
+        .await?;
         return Ok(Served::All);
     }
     let Reply { mut answer, bytes } = reply(session, head, declared, now_ms)?;

@@ -6,7 +6,7 @@
 //! join. What turns out to be for one caller alone goes to the one it was asked
 //! for; the others ask for themselves.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, Method, StatusCode,
@@ -16,14 +16,13 @@ use http::{
     },
 };
 use pingora::{
-    Result,
+    ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
     proxy::Session,
 };
 use tokio::sync::oneshot;
 
 use super::{
-    body::Opened,
     directives::Wanted,
     entry::Entry,
     fetch::{self, Arrival},
@@ -36,7 +35,10 @@ use super::{
 };
 use crate::{
     answer,
-    cache::flight::{Flights, Seat, Waiter},
+    cache::{
+        flight::{Flights, Seat, Waiter},
+        reading,
+    },
     context::{CacheOutcome, Context, Forward},
     headers, metrics,
     refusal::Refusal,
@@ -153,43 +155,65 @@ impl Through {
         url: &Url,
         entry: &Entry,
     ) -> Result<bool> {
-        let Some(body) = self.open(session, url, entry).await else {
-            return Ok(false);
-        };
         let now_ms = self.pages.cache().now_ms();
+        let left = self.pages.freshness(&entry.head).left_seconds(now_ms);
         context.cache = CacheOutcome::Hit {
-            ttl: self.pages.freshness(&entry.head).left_seconds(now_ms),
-            from_disk: matches!(body, Opened::File { .. }),
+            ttl: left,
+            from_disk: entry.body.is_on_disk(),
         };
         entry.body.hit();
-        let bytes = serve::entry(session, context, &entry.head, &body, now_ms).await?;
-        metrics::cache_served(context.route_name(), bytes);
-        Ok(true)
+        self.send(session, context, url, entry).await
     }
 
-    /// Opens a body. One that is lost is forgotten, one that is read often from
-    /// disk is brought into memory.
-    async fn open(&self, session: &Session, url: &Url, entry: &Entry) -> Option<Opened> {
-        match entry.body.open().await {
-            Ok(body) => {
-                if matches!(
-                    body,
-                    Opened::File {
-                        is_frequent: true,
-                        ..
-                    }
-                ) {
-                    self.pages.cache().load_page(url);
-                }
-                Some(body)
-            }
+    /// Sends what is kept; says whether it could. A body that is lost on disk
+    /// is forgotten, one that is read often from there is brought into memory.
+    async fn send(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        url: &Url,
+        entry: &Entry,
+    ) -> Result<bool> {
+        let now_ms = self.pages.cache().now_ms();
+        let prepared = match serve::prepare(session, entry, now_ms).await? {
+            Ok(prepared) => prepared,
             Err(error) => {
-                metrics::cache_disk("lost");
-                tracing::warn!(%error, "a kept body is lost");
-                self.pages.forget(url, &session.req_header().headers);
-                None
+                if reading::is_busy(&error) {
+                    metrics::cache_disk("busy");
+                    tracing::debug!(%error, "the disk is busy");
+                } else {
+                    self.lost(session, url, &error);
+                }
+                return Ok(false);
+            }
+        };
+        if entry.body.is_on_disk() {
+            // It was purged while the disk was waited for.
+            if !self.pages.is_valid(&entry.head) {
+                return Ok(false);
+            }
+            if entry.body.is_for_memory() {
+                self.pages.cache().load_page(url);
             }
         }
+        match serve::send(session, context, prepared).await {
+            Ok(bytes) => {
+                metrics::cache_served(context.route_name(), bytes);
+                Ok(true)
+            }
+            Err(error) => {
+                if matches!(error.etype(), ErrorType::FileReadError) {
+                    self.lost(session, url, &error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn lost(&self, session: &Session, url: &Url, error: &impl Display) {
+        metrics::cache_disk("lost");
+        tracing::warn!(%error, "a kept body is lost");
+        self.pages.forget(url, &session.req_header().headers);
     }
 
     #[expect(clippy::too_many_arguments, reason = "one request's state")]
@@ -234,15 +258,15 @@ impl Through {
                 Brought::Good(entry, stored)
                     if ours || stored && self.pages.is_shared(&entry.head, request, wanted) =>
                 {
-                    let Some(body) = self.open(session, url, &entry).await else {
-                        (anew, variant, kept) = (true, None, None);
-                        continue;
-                    };
-                    forward.status = Some(StatusCode::NOT_MODIFIED);
-                    forward.stored = stored;
-                    context.cache = CacheOutcome::Forwarded(forward);
-                    serve::entry(session, context, &entry.head, &body, now_ms).await?;
-                    return Ok(true);
+                    context.cache = CacheOutcome::Forwarded(Forward {
+                        status: Some(StatusCode::NOT_MODIFIED),
+                        stored,
+                        ..forward
+                    });
+                    if self.send(session, context, url, &entry).await? {
+                        return Ok(true);
+                    }
+                    (anew, variant, kept) = (true, None, None);
                 }
                 Brought::Page(head, mut tape)
                     if ours || self.pages.is_shared(&head, request, wanted) =>
@@ -321,14 +345,8 @@ impl Through {
         let Some(entry) = kept.filter(|entry| self.pages.covers_failure(entry, wanted)) else {
             return Ok(false);
         };
-        let Some(body) = self.open(session, url, entry).await else {
-            return Ok(false);
-        };
         context.cache = CacheOutcome::Covered(forward);
-        let now_ms = self.pages.cache().now_ms();
-        let bytes = serve::entry(session, context, &entry.head, &body, now_ms).await?;
-        metrics::cache_served(context.route_name(), bytes);
-        Ok(true)
+        self.send(session, context, url, entry).await
     }
 
     async fn wait(&self, waiter: Waiter<Brought>) -> Brought {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use svc_kit::clock::Clock;
+use tempfile::TempDir;
 
 use super::messages::url;
 use crate::{
@@ -232,27 +233,78 @@ fn the_variants_of_a_page_are_bounded_in_number_and_in_bytes() {
     assert!(keep(&large, 3, &lines, &Bytes::from(vec![0; 10_000])).is_none());
 }
 
+/// Pages with a disk of so many bytes.
+fn pages_on(dir: &TempDir, max_bytes: u64) -> Pages {
+    let folder = Folder::create(dir.path(), max_bytes).unwrap();
+    let cache = Cache::with_folder(16 << 20, folder, Clock::system()).unwrap();
+    Pages::new(Arc::new(cache))
+}
+
+const LARGE: Bytes = Bytes::from_static(&[7; 100_000]);
+const FOR_A_MINUTE: [(&str, &str); 1] = [("cache-control", "max-age=60")];
+
+/// The bytes of a page that are in memory, if it is there.
+fn in_memory(pages: &Pages, n: usize) -> Option<usize> {
+    match pages.find(&url(n), &request(0), &Wanted::default()) {
+        Found::Fresh(entry) => {
+            assert_eq!(entry.body.bytes().unwrap(), LARGE);
+            Some(entry.body.in_memory())
+        }
+        _ => None,
+    }
+}
+
 #[test]
 fn a_page_that_memory_lets_go_of_is_on_disk_and_comes_back_when_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = Folder::create(dir.path(), 1 << 20).unwrap();
-    let cache = Cache::with_folder(16 << 20, folder, Clock::system()).unwrap();
-    let pages = Pages::new(Arc::new(cache));
-    let body = Bytes::from(vec![7; 100_000]);
-    keep(&pages, 0, &[("cache-control", "max-age=60")], &body).unwrap();
-    let in_memory = || match pages.find(&url(0), &request(0), &Wanted::default()) {
-        Found::Fresh(entry) => {
-            assert_eq!(entry.body.bytes().unwrap(), body);
-            entry.body.in_memory()
-        }
-        found => panic!("{found:?}"),
-    };
-    assert_eq!(in_memory(), body.len());
+    let pages = pages_on(&dir, 1 << 20);
+    keep(&pages, 0, &FOR_A_MINUTE, &LARGE).unwrap();
+    assert_eq!(in_memory(&pages, 0), Some(LARGE.len()));
     pages.cache().settle();
     pages.cache().forget_memory();
-    assert_eq!(in_memory(), 0);
+    assert_eq!(in_memory(&pages, 0), Some(0));
     assert_eq!(pages.cache().disk_size(), Some((102_400, 1)));
     pages.cache().load_page(&url(0));
     pages.cache().settle();
-    assert_eq!(in_memory(), body.len());
+    assert_eq!(in_memory(&pages, 0), Some(LARGE.len()));
+}
+
+#[test]
+fn a_full_disk_takes_in_what_is_asked_for_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = pages_on(&dir, 400_000);
+    let last = 10;
+    for n in 0..=last {
+        for _ in 0..n {
+            in_memory(&pages, n);
+        }
+        let asked = Asked {
+            url: url(n),
+            ..ask(&pages, 0)
+        };
+        let head = pages.admit(&asked, &answer(200, &FOR_A_MINUTE)).unwrap();
+        let entry = Pages::entry(&head.unwrap(), LARGE).unwrap();
+        assert!(pages.keep(&asked, entry));
+        // Memory has all of them, which must not keep their files.
+        pages.cache().settle();
+    }
+    pages.cache().forget_memory();
+    let on_disk: Vec<_> = (0..=last)
+        .filter(|n| in_memory(&pages, *n) == Some(0))
+        .collect();
+    assert_eq!(on_disk.len(), 3, "{on_disk:?}");
+    assert!(on_disk.iter().all(|n| *n > 2), "{on_disk:?}");
+}
+
+#[test]
+fn a_file_goes_with_its_page_whoever_has_that_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = pages_on(&dir, 1 << 20);
+    let kept = keep(&pages, 0, &FOR_A_MINUTE, &LARGE).unwrap();
+    pages.cache().settle();
+    assert!(kept.body.stored().is_some());
+    pages.cache().purge_all();
+    pages.cache().settle();
+    assert!(kept.body.stored().is_none());
+    assert_eq!(kept.body.bytes().unwrap(), LARGE);
 }

@@ -29,8 +29,8 @@ impl Spilling {
             let page = Page::cached(body(n), "max-age=60");
             spilling.site.origin.put(&path(n), page);
             spilling.site.get(&path(n)).await;
+            until("it is on disk", async || spilling.files().len() == n + 1).await;
         }
-        until("all is on disk", async || spilling.files().len() == PAGES).await;
         spilling
     }
 
