@@ -23,7 +23,7 @@ use crate::{
     guard::Guard,
     handover::{Successors, TakenOver, take_over},
     http_cache::{pages::Pages, through::Through},
-    limit::Limits,
+    limit::{Limits, config::LimitConfig},
     live::Live,
     origin::Origin,
     proxy::Edge,
@@ -38,7 +38,7 @@ use crate::{
     sockets::{Purpose, Socket},
     streams::Streams,
     tls::Certificates,
-    upstream::{Upstreams, report},
+    upstream::{UpstreamConfig, Upstreams, report},
     warm::Warmer,
 };
 
@@ -101,6 +101,17 @@ impl App {
         });
         reload.live(access_log::KEYS, &access_log, |config| {
             Ok(AccessLog::new(&config.access_log))
+        });
+        reload.part(UpstreamConfig::LIVE_KEYS, {
+            let upstreams = upstreams.clone();
+            move |config| upstreams.retarget(&config.upstreams)
+        });
+        reload.part(LimitConfig::LIVE_KEYS, {
+            let limits = Arc::clone(&limits);
+            move |config| {
+                let (limits, config) = (Arc::clone(&limits), config.limits.clone());
+                Ok(Box::new(move || limits.change(&config)))
+            }
         });
         let certificates = certificates(&config, &clock, &mut reload)?;
         let routes = Routes::from_contracts()

@@ -15,9 +15,9 @@ use crate::{
 #[command(name = "edge", version)]
 pub struct Config {
     /// A TOML file of settings, by the names of these flags. It is read again
-    /// on SIGHUP: the allowed origins, trusted proxies, access log and
-    /// certificates change at once, all else with a restart. What stands in a
-    /// flag or in the environment wins over it.
+    /// on SIGHUP: the allowed origins, trusted proxies, access log, limits,
+    /// services' addresses and certificates change at once, all else with a
+    /// restart. What stands in a flag or in the environment wins over it.
     #[arg(long, env = "SOUK_EDGE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Where HTTPS is answered.

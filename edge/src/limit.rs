@@ -41,7 +41,9 @@ use self::{
     shared::{Ask, Shared},
     standing::Standing,
 };
-use crate::{address::block, members::Members, metrics, refusal::Refusal, route::Limit};
+use crate::{
+    address::block, live::Live, members::Members, metrics, refusal::Refusal, route::Limit,
+};
 
 /// Addresses, and accounts, that are known at once in each class; who was quiet
 /// for longest is forgotten first.
@@ -76,7 +78,7 @@ impl Stopwatch {
 /// The limits of all classes.
 #[derive(Debug)]
 pub struct Limits {
-    classes: [Class; CLASSES.len()],
+    classes: [Live<Class>; CLASSES.len()],
     shared: Arc<Shared>,
     members: Members,
     watch: Stopwatch,
@@ -205,10 +207,10 @@ impl Limits {
     /// When its address is malformed.
     pub async fn new(config: &LimitConfig) -> anyhow::Result<Self> {
         let watch = Stopwatch::start();
-        let classes = [0, 1, 2, 3].map(|index| Class::new(config, index));
+        let classes = [0, 1, 2, 3].map(|index| Live::new(Class::new(config, index)));
         let prefixes = classes
             .iter()
-            .map(|class| format!("{{edge:{}:{}}}", config.fleet, class.name))
+            .map(|class| format!("{{edge:{}:{}}}", config.fleet, class.load().name))
             .collect();
         let timeout = Duration::from_millis(config.rate_redis_timeout_ms);
         let shared = Shared::connect(config.redis_url.as_ref(), timeout, prefixes, watch).await?;
@@ -218,6 +220,14 @@ impl Limits {
             members: Members::new(&config.fleet),
             watch,
         })
+    }
+
+    /// Counts by other limits from now on. What the fleet has counted stays.
+    pub fn change(&self, config: &LimitConfig) {
+        for (index, class) in self.classes.iter().enumerate() {
+            let changed = Class::new(config, index).after(&class.load());
+            class.store(changed);
+        }
     }
 
     /// Looks after Redis and the other edges until told to stop.
@@ -253,7 +263,7 @@ impl Limits {
         }
         let needs = class.needs(address, None);
         let decision = remembered(&needs, self.watch.now_us())?;
-        Some(self.judge(class, &needs, decision))
+        Some(self.judge(&class, &needs, decision))
     }
 
     /// Counts a request of an address and, where its token was checked, of an
@@ -269,8 +279,8 @@ impl Limits {
         if needs.is_empty() {
             return Verdict::default();
         }
-        let decision = self.decide(class, &needs).await;
-        self.judge(class, &needs, decision)
+        let decision = self.decide(&class, &needs).await;
+        self.judge(&class, &needs, decision)
     }
 
     async fn decide(&self, class: &Class, needs: &[Need]) -> Decision {
@@ -418,8 +428,8 @@ impl Limits {
         })
     }
 
-    fn class(&self, limit: Limit) -> &Class {
-        &self.classes[index(limit)]
+    fn class(&self, limit: Limit) -> Arc<Class> {
+        Arc::clone(&self.classes[index(limit)].load())
     }
 }
 
@@ -476,9 +486,21 @@ impl Class {
         }
     }
 
+    /// Goes on with the buckets of the class before, where the limit is the
+    /// same: what they hold and remember is told by its rate.
+    fn after(mut self, before: &Self) -> Self {
+        if self.address == before.address {
+            self.addresses = before.addresses.clone();
+        }
+        if self.account == before.account {
+            self.accounts = before.accounts.clone();
+        }
+        self
+    }
+
     /// The buckets of a request that are limited.
     fn needs(&self, address: IpAddr, account: Option<AccountId>) -> Vec<Need> {
-        let mut needs = Vec::with_capacity(2);
+        let mut needs = Vec::new();
         if let Some(rate) = self.address {
             let address = block(address);
             needs.push(Need {

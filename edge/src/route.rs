@@ -310,6 +310,9 @@ fn is_plain(path: &str) -> bool {
 /// Whether a path has no step back, also when its escapes are read and the
 /// parameters of its parts are left out (RFC 3986, section 3.3).
 fn stays_inside(path: &str) -> bool {
+    if !path.contains(['%', '\\']) {
+        return has_no_step_back(path);
+    }
     let read = path
         .to_ascii_lowercase()
         .replace("%2e", ".")
@@ -317,7 +320,11 @@ fn stays_inside(path: &str) -> bool {
         .replace("%5c", "/")
         .replace("%3b", ";")
         .replace('\\', "/");
-    !read.split('/').any(|part| {
+    has_no_step_back(&read)
+}
+
+fn has_no_step_back(path: &str) -> bool {
+    !path.split('/').any(|part| {
         let name = part.split(';').next();
         matches!(name, Some("." | ".."))
     })

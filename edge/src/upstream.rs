@@ -22,7 +22,7 @@ pub mod target;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use svc_kit::Shutdown;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 pub use self::{
     call::{Call, MAX_ATTEMPTS},
@@ -34,7 +34,7 @@ use self::{
     pool::Pool,
     target::Target,
 };
-use crate::{metrics, refusal::Refusal, route::Service};
+use crate::{live::Live, metrics, refusal::Refusal, reload::Apply, route::Service};
 
 /// How often names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
@@ -91,7 +91,40 @@ pub struct UpstreamConfig {
     pub max_streams_per_service: usize,
 }
 
+/// Where all services are, as they were told, in the order of the pools.
+#[derive(Debug, Clone)]
+struct Targets {
+    by_service: Vec<Vec<Target>>,
+    names: Option<Names>,
+}
+
+impl Targets {
+    fn new(config: &UpstreamConfig) -> anyhow::Result<Self> {
+        let by_service = Service::ALL.map(|service| config.targets(service).to_vec());
+        let mut all = by_service.iter().flatten();
+        let names = if all.any(|target| target.ip().is_none()) {
+            Some(Names::new(config.name_server)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            by_service: by_service.into(),
+            names,
+        })
+    }
+}
+
 impl UpstreamConfig {
+    /// What can change while requests are answered.
+    pub const LIVE_KEYS: &[&str] = &[
+        "identity-url",
+        "catalog-url",
+        "order-url",
+        "payment-url",
+        "notify-url",
+        "name-server",
+    ];
+
     fn targets(&self, service: Service) -> &[Target] {
         match service {
             Service::Identity => &self.identity_url,
@@ -112,7 +145,8 @@ struct Inner {
     pools: Vec<Arc<Pool>>,
     /// Where their instances come from, in the same order.
     discoveries: Vec<Mutex<Discovery>>,
-    names: Option<Names>,
+    targets: Live<Targets>,
+    changed: Notify,
     checker: Checker,
     health_interval: Duration,
 }
@@ -127,16 +161,11 @@ impl Upstreams {
             let (calls, streams) = (config.max_calls_per_service, config.max_streams_per_service);
             Arc::new(Pool::new(service, calls, streams))
         };
-        let discoveries = Service::ALL.map(|service| Discovery::new(config.targets(service)));
-        let names = if discoveries.iter().any(Discovery::has_names) {
-            Some(Names::new(config.name_server)?)
-        } else {
-            None
-        };
         Ok(Self(Arc::new(Inner {
             pools: Service::ALL.map(pool).into(),
-            discoveries: discoveries.map(Mutex::new).into(),
-            names,
+            discoveries: Service::ALL.map(|_| Mutex::default()).into(),
+            targets: Live::new(Targets::new(config)?),
+            changed: Notify::new(),
             checker: Checker::unconnected(),
             health_interval: Duration::from_millis(config.health_interval_ms),
         })))
@@ -156,19 +185,28 @@ impl Upstreams {
         self.0.pools.iter()
     }
 
+    /// Prepares to look for the services elsewhere.
+    ///
+    /// # Errors
+    /// When there are names, and nobody to ask for them.
+    pub fn retarget(&self, config: &UpstreamConfig) -> anyhow::Result<Apply> {
+        let (targets, inner) = (Targets::new(config)?, Arc::clone(&self.0));
+        Ok(Box::new(move || {
+            inner.targets.store(targets);
+            inner.changed.notify_one();
+        }))
+    }
+
     /// Looks all names up once, at the same moment.
     pub async fn look_up(&self) {
-        let Inner {
-            pools,
-            discoveries,
-            names,
-            ..
-        } = &*self.0;
-        let look_ups = pools
-            .iter()
-            .zip(discoveries)
-            .map(async |(pool, discovery)| {
-                discovery.lock().await.look_up(names.as_ref(), pool).await;
+        let targets = Arc::clone(&self.0.targets.load());
+        let services = self.pools().zip(&self.0.discoveries);
+        let look_ups = services
+            .zip(&targets.by_service)
+            .map(async |((pool, discovery), told)| {
+                let mut discovery = discovery.lock().await;
+                discovery.retarget(told);
+                discovery.look_up(targets.names.as_ref(), pool).await;
             });
         futures::future::join_all(look_ups).await;
     }
@@ -177,7 +215,10 @@ impl Upstreams {
     pub async fn keep_watch(&self, shutdown: Shutdown) {
         let looking_up = async {
             loop {
-                tokio::time::sleep(LOOK_UP_EVERY).await;
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK_UP_EVERY) => {}
+                    () = self.0.changed.notified() => {}
+                }
                 self.look_up().await;
             }
         };

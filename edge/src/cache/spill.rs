@@ -7,6 +7,7 @@
 //! always the last state of a page, or nothing.
 
 use std::{
+    cell::Cell,
     io,
     sync::{
         Arc,
@@ -39,6 +40,8 @@ const MAX_LOADS: usize = 8;
 const SPARE_PART: u64 = 16;
 /// How often room is made for a page.
 const MAX_TRIES: usize = 3;
+/// How often a failing disk is told of; a metric counts.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Weights are counted in these, so that a large disk fits.
 const UNIT_BYTES: u64 = 4096;
 
@@ -123,6 +126,7 @@ impl Spill {
             pages: pages.clone(),
             folder,
             admit,
+            told: Cell::default(),
         };
         std::thread::Builder::new()
             .name("cache-disk".to_owned())
@@ -210,6 +214,8 @@ struct Worker<A> {
     pages: OnDisk,
     folder: Folder,
     admit: A,
+    /// When a failure was told of last.
+    told: Cell<Option<Instant>>,
 }
 
 impl<A: Fn(&OnDisk, &Url, &Arc<Page>, Page)> Worker<A> {
@@ -219,7 +225,7 @@ impl<A: Fn(&OnDisk, &Url, &Arc<Page>, Page)> Worker<A> {
                 Job::Write { url, page, _room } => self.write(url, &page),
                 Job::Load { url, page, .. } => match page.loaded() {
                     Ok(loaded) => (self.admit)(&self.pages, &url, &page, loaded),
-                    Err(error) => failed("read", &error),
+                    Err(error) => self.failed("read", &error),
                 },
                 #[cfg(test)]
                 Job::Tell(done) => {
@@ -251,7 +257,7 @@ impl<A: Fn(&OnDisk, &Url, &Arc<Page>, Page)> Worker<A> {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 metrics::cache_disk("dropped");
             }
-            Err(error) => failed("written", error),
+            Err(error) => self.failed("written", error),
         }
         let stored = stored.ok().and_then(|()| page.stored());
         let mut is_kept = false;
@@ -269,11 +275,19 @@ impl<A: Fn(&OnDisk, &Url, &Arc<Page>, Page)> Worker<A> {
             page.drop_files();
         }
     }
-}
 
-fn failed(what: &str, error: &io::Error) {
-    metrics::cache_disk("failed");
-    tracing::warn!(%error, "a page was not {what}");
+    fn failed(&self, what: &str, error: &io::Error) {
+        metrics::cache_disk("failed");
+        let now = Instant::now();
+        if self
+            .told
+            .get()
+            .is_none_or(|told| now.duration_since(told) >= TELL_EVERY)
+        {
+            self.told.set(Some(now));
+            tracing::warn!(%error, "pages are not {what}");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -104,6 +104,24 @@ pub enum Unknown {
 }
 
 impl LimitConfig {
+    /// What can change while requests are counted.
+    pub const LIVE_KEYS: &[&str] = &[
+        "rate-read-per-minute",
+        "rate-write-per-minute",
+        "rate-search-per-minute",
+        "rate-auth-per-minute",
+        "rate-account-read-per-minute",
+        "rate-account-write-per-minute",
+        "rate-account-search-per-minute",
+        "rate-account-auth-per-minute",
+        "rate-burst-seconds",
+        "rate-shadow",
+        "rate-unknown-read",
+        "rate-unknown-write",
+        "rate-unknown-search",
+        "rate-unknown-auth",
+    ];
+
     /// Requests of an address in a minute.
     pub fn of_address(&self, limit: Limit) -> u32 {
         match limit {

@@ -67,7 +67,7 @@ impl Names {
 }
 
 /// The addresses that a service is told to have.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Discovery {
     sources: Vec<Source>,
 }
@@ -80,15 +80,24 @@ struct Source {
 }
 
 impl Discovery {
-    /// From a list.
-    pub fn new(targets: &[Target]) -> Self {
-        let source = |target: &Target| Source {
-            target: target.clone(),
-            found: target.ip().into_iter().collect(),
-        };
-        Self {
-            sources: targets.iter().map(source).collect(),
+    /// Takes in a list. What was found for those that stay is still good.
+    pub fn retarget(&mut self, targets: &[Target]) {
+        let is_same = |(source, target): (&Source, &Target)| source.target == *target;
+        if self.sources.len() == targets.len() && self.sources.iter().zip(targets).all(is_same) {
+            return;
         }
+        let mut before = std::mem::take(&mut self.sources);
+        let source = |target: &Target| {
+            let known = before.iter().position(|source| source.target == *target);
+            known.map_or_else(
+                || Source {
+                    target: target.clone(),
+                    found: target.ip().into_iter().collect(),
+                },
+                |at| before.swap_remove(at),
+            )
+        };
+        self.sources = targets.iter().map(source).collect();
     }
 
     /// Looks all names up once and tells the pool.
@@ -116,15 +125,11 @@ impl Discovery {
             let (service, count) = (pool.service().name(), addresses.len());
             tracing::warn!(service, count, max = MAX_INSTANCES, "too many instances");
         }
+        if addresses.is_empty() {
+            return; // what is known is better than nothing
+        }
         let kept = addresses.get(..MAX_INSTANCES).unwrap_or(&addresses);
         pool.replace(kept, Instant::now());
-    }
-
-    /// Whether there is a name among the addresses.
-    pub fn has_names(&self) -> bool {
-        self.sources
-            .iter()
-            .any(|source| source.target.ip().is_none())
     }
 
     /// All that were found, each once, in an order that does not depend on

@@ -153,6 +153,56 @@ async fn a_configuration_is_reloaded_or_refused_without_a_failed_request() {
 }
 
 #[tokio::test]
+async fn a_service_moves_and_limits_change_without_a_failed_request() {
+    let (old, new) = (Shop::start().await, Shop::start().await);
+    let mounted = Mounted::new();
+    let file = mounted.path().join("edge.toml");
+    let write = |url: &str, limit: u32| {
+        let text = format!(
+            "identity-url = ['{url}']\nrate-read-per-minute = {limit}\nrate-burst-seconds = 1"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    write(&old.url(), 0);
+    let mut flags = mounted.flags().to_vec();
+    flags.extend(["--config".to_owned(), file.display().to_string()]);
+    let unset = ["--identity-url", "--rate-read-per-minute"];
+    let edge = Edge::start_without(&unset, &old.url(), &flags).await;
+    let load = Load::start(&[&edge]);
+    load.more(ENOUGH).await;
+
+    write(&new.url(), 0);
+    edge.signal(Signal::SIGHUP);
+    let address = new.url().replace("http://", "");
+    until("the service is elsewhere", async || {
+        edge.admin("/upstreams").await.contains(&address)
+    })
+    .await;
+    load.more(ENOUGH).await;
+    old.crash();
+    load.more(ENOUGH).await;
+    load.stop_without_a_failure("move").await;
+
+    write(&new.url(), 60);
+    edge.signal(Signal::SIGHUP);
+    until("the limit holds", async || {
+        edge.get("/.well-known/jwks.json", &[]).await == 429
+    })
+    .await;
+    write(&new.url(), 0);
+    edge.signal(Signal::SIGHUP);
+    until("the limit is lifted", async || {
+        let mut passed = true;
+        for _ in 0..30 {
+            passed &= edge.get("/.well-known/jwks.json", &[]).await == 200;
+        }
+        passed
+    })
+    .await;
+    assert!(!edge.log().contains("needs_restart"));
+}
+
+#[tokio::test]
 async fn a_new_process_takes_over_without_a_failed_request() {
     let shop = Shop::start().await;
     let mounted = Mounted::new();

@@ -32,11 +32,21 @@ pub(crate) struct Edge {
 impl Edge {
     /// Starts one and waits until it is ready.
     pub(crate) async fn start(shop_url: &str, flags: &[String]) -> Self {
+        Self::start_without(&[], shop_url, flags).await
+    }
+
+    /// Without some of the flags that it has otherwise.
+    pub(crate) async fn start_without(unset: &[&str], shop_url: &str, flags: &[String]) -> Self {
         let (http, https, admin) = (free_address(), free_address(), free_address());
         let listen = https.to_string();
         let mut all = vec!["--https-listen", &listen, "--rate-read-per-minute", "0"];
         all.extend(flags.iter().map(String::as_str));
-        let edge = Self::launch(http, https, admin, arguments(http, admin, shop_url, &all));
+        let mut arguments = arguments(http, admin, shop_url, &all);
+        for flag in unset {
+            let at = arguments.iter().position(|argument| argument == flag);
+            arguments.drain(at.unwrap()..at.unwrap() + 2);
+        }
+        let edge = Self::launch(http, https, admin, arguments);
         edge.ready().await;
         edge
     }
@@ -107,7 +117,11 @@ impl Edge {
     }
 
     pub(crate) async fn metrics(&self) -> String {
-        let request = Request::get(format!("http://{}/metrics", self.admin));
+        self.admin("/metrics").await
+    }
+
+    pub(crate) async fn admin(&self, path: &str) -> String {
+        let request = Request::get(format!("http://{}{path}", self.admin));
         let answer = send(request.body(Full::default()).unwrap()).await.unwrap();
         String::from_utf8(answer.body.into()).unwrap()
     }
