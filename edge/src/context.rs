@@ -162,6 +162,8 @@ pub struct Context {
     pub call: Option<Call>,
     /// Its place among the requests to an origin.
     pub place: Option<site::Place>,
+    /// Addresses of its origin that could not be reached.
+    pub unreached: usize,
     /// The service's answer is dropped, and another one asked for.
     pub repeating: bool,
     /// Bytes of its body so far.
@@ -215,6 +217,7 @@ impl Context {
             upstream: None,
             call: None,
             place: None,
+            unreached: 0,
             repeating: false,
             body_bytes: 0,
             status_reader: StatusReader::default(),

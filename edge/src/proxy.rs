@@ -51,6 +51,9 @@ use crate::{
 /// be used again.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Addresses of an origin that a request passes over.
+const MAX_UNREACHED: usize = 1;
+
 /// An instance's answer that is not handed on: another instance is asked.
 const DECLINED: ErrorType = ErrorType::Custom("Declined");
 
@@ -426,6 +429,11 @@ impl ProxyHttp for Edge {
     ) -> Box<Error> {
         let mut error = error.more_context(format!("peer {}", peer._address));
         // Nothing was sent: another instance may have it, whatever it does.
+        if let Some(site) = context.route.as_ref().and_then(Route::site) {
+            context.unreached += 1;
+            error.set_retry(site.pass_over(peer) && context.unreached <= MAX_UNREACHED);
+            return error;
+        }
         let deadline = context.deadline;
         let repeat = context.call.as_mut().is_some_and(|call| {
             call.failed();

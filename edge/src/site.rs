@@ -1,9 +1,17 @@
 //! An HTTP/1.1 origin of its own, before which the edge stands for a part of
 //! the tree of paths: `/prefix=http://host:port`.
 
-use std::{net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use http::Uri;
 use pingora::upstreams::peer::HttpPeer;
 use svc_kit::Shutdown;
@@ -29,8 +37,10 @@ struct Inner {
     prefix: String,
     host: String,
     port: u16,
-    /// The last address that was found.
-    address: ArcSwapOption<SocketAddr>,
+    /// The addresses that were found last.
+    addresses: ArcSwap<Vec<SocketAddr>>,
+    /// Which of them is asked: the next when it cannot be reached.
+    turn: AtomicUsize,
     places: Arc<Semaphore>,
 }
 
@@ -74,7 +84,8 @@ impl FromStr for Site {
             prefix: prefix.to_owned(),
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
-            address: ArcSwapOption::empty(),
+            addresses: ArcSwap::default(),
+            turn: AtomicUsize::new(0),
             places: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
         })))
     }
@@ -102,7 +113,8 @@ impl Site {
             prefix: self.0.prefix.clone(),
             host: self.0.host.clone(),
             port: self.0.port,
-            address: ArcSwapOption::empty(),
+            addresses: ArcSwap::default(),
+            turn: AtomicUsize::new(0),
             places: Arc::new(Semaphore::new(places)),
         }))
     }
@@ -124,12 +136,8 @@ impl Site {
     /// # Errors
     /// `UpstreamUnavailable` when the origin's name leads nowhere.
     pub fn peer(&self, read_timeout: Duration) -> Result<HttpPeer, Refusal> {
-        let address = self
-            .0
-            .address
-            .load_full()
-            .ok_or(Refusal::UpstreamUnavailable)?;
-        let mut peer = HttpPeer::new(*address, false, String::new());
+        let address = self.address().ok_or(Refusal::UpstreamUnavailable)?;
+        let mut peer = HttpPeer::new(address, false, String::new());
         let options = &mut peer.options;
         options.set_http_version(1, 1);
         options.connection_timeout = Some(CONNECT_TIMEOUT);
@@ -140,22 +148,42 @@ impl Site {
         Ok(peer)
     }
 
+    fn address(&self) -> Option<SocketAddr> {
+        let addresses = self.0.addresses.load();
+        let turn = self.0.turn.load(Relaxed).checked_rem(addresses.len())?;
+        addresses.get(turn).copied()
+    }
+
+    /// An address cannot be reached: another one is asked from now on. Says
+    /// whether there is one.
+    pub fn pass_over(&self, peer: &HttpPeer) -> bool {
+        // Several may have failed at the same one.
+        let asked = peer._address.as_inet();
+        if self.address().as_ref() == asked {
+            self.0.turn.fetch_add(1, Relaxed);
+        }
+        self.address().as_ref() != asked
+    }
+
     /// Looks the name up once.
     pub async fn look_up(&self) {
         let Inner {
             prefix,
             host,
             port,
-            address,
+            addresses,
             ..
         } = &*self.0;
         match tokio::net::lookup_host((host.as_str(), *port)).await {
-            Ok(mut found) => {
-                if let Some(found) = found.next() {
-                    address.store(Some(Arc::new(found)));
-                } else {
-                    // The last address that was found stays.
+            Ok(found) => {
+                let mut found: Vec<_> = found.collect();
+                found.sort_unstable(); // answers come in any order
+                found.dedup();
+                if found.is_empty() {
+                    // Those that were found last stay.
                     tracing::warn!(prefix, "an origin's name leads nowhere");
+                } else if **addresses.load() != found {
+                    addresses.store(Arc::new(found));
                 }
             }
             Err(error) => tracing::warn!(prefix, %error, "an origin's name is not found"),
@@ -180,6 +208,23 @@ pub async fn keep_looking_up(sites: &[Site], shutdown: Shutdown) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_reached_is_passed_over_once() {
+        let site: Site = "/=http://x:1".parse().unwrap();
+        let second = Duration::from_secs(1);
+        assert!(site.peer(second).is_err());
+        let addresses = ["[::1]:1", "127.0.0.1:1"].map(|text| text.parse().unwrap());
+        site.0.addresses.store(Arc::new(addresses.to_vec()));
+        let peers = [site.peer(second).unwrap(), site.peer(second).unwrap()];
+        for peer in &peers {
+            assert!(site.pass_over(peer));
+        }
+        let next = site.peer(second).unwrap();
+        assert_eq!(next._address.as_inet(), Some(&addresses[1]));
+        site.0.addresses.store(Arc::new(vec![addresses[1]]));
+        assert!(!site.pass_over(&next), "there is no other");
+    }
 
     #[test]
     fn an_origin_is_a_prefix_and_an_address() {

@@ -109,13 +109,21 @@ impl Fetch {
         request: &RequestHeader,
         timeout: Duration,
     ) -> Result<Arrival, Refusal> {
-        let peer = site.peer(timeout)?;
         let place = site.place()?;
+        let mut refusal = Refusal::UpstreamBroken;
         for _ in 0..ATTEMPTS {
-            let (mut session, reused) = self.0.get_http_session(&peer).await.map_err(|error| {
-                tracing::warn!(prefix = site.prefix(), %error, "origin not reached");
-                Refusal::UpstreamUnavailable
-            })?;
+            let peer = site.peer(timeout)?;
+            let (mut session, reused) = match self.0.get_http_session(&peer).await {
+                Ok(connected) => connected,
+                Err(error) => {
+                    tracing::warn!(prefix = site.prefix(), %error, "origin not reached");
+                    refusal = Refusal::UpstreamUnavailable;
+                    if site.pass_over(&peer) {
+                        continue;
+                    }
+                    break;
+                }
+            };
             session.set_read_timeout(Some(timeout));
             session.set_write_timeout(Some(timeout));
             let exchange = exchange(&mut session, request);
@@ -139,7 +147,7 @@ impl Fetch {
                 Err(_) => return Err(Refusal::DeadlineExceeded),
             }
         }
-        Err(Refusal::UpstreamBroken)
+        Err(refusal)
     }
 }
 
