@@ -42,6 +42,7 @@ pub mod live;
 pub mod members;
 pub mod metrics;
 pub mod origin;
+pub mod places;
 pub mod protocol;
 pub mod proxy;
 pub mod question;

@@ -37,10 +37,11 @@ use tokio::{
 
 use crate::{
     config::Config,
-    connections::{self, Counted, Heard},
+    connections::{Counted, Heard},
     context::InFlight,
     headers::MAX_HEADER_BYTES,
     hello::Hello,
+    places::{self, Places},
     proxy::Edge,
     sockets::{Purpose, Socket},
     streams::Streams,
@@ -160,13 +161,13 @@ impl Listeners {
         h2.max_send_buffer_size(H2_SEND_BUFFER_BYTES);
         proxy.h2_options = Some(h2);
 
-        let bounds = connections::Bounds {
+        let places = Places::new(places::Bounds {
             max: config.max_connections,
             max_per_address: config.max_connections_per_address,
             trusted_proxies,
             patience: config.patience.clone(),
-        };
-        let app = Counted::new(Heard::new(proxy), bounds);
+        });
+        let app = Counted::new(Heard::new(proxy), places.clone());
         let mut service = Service::new("edge".to_owned(), app.clone());
         let (mut fds, mut doors) = (Fds::new(), Vec::new());
         for socket in sockets {
@@ -180,7 +181,7 @@ impl Listeners {
                 (Purpose::Https, Some(certificates)) => {
                     let settings = || tls::settings(Arc::clone(certificates));
                     service.add_listener(door(&address).tls(settings()?));
-                    let hello = Hello::within(config.patience.head());
+                    let hello = Hello::new(places.clone());
                     service.endpoints().set_pre_tls_callback(Arc::new(hello));
                     Some(Arc::new(settings()?.build()))
                 }

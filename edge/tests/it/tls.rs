@@ -14,10 +14,10 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
-use crate::support::{Harness, config, free_address, product_id, raw::Raw, services::Shop};
+use crate::support::{Harness, config, free_address, product_id, raw::Raw, services::Shop, until};
 
 struct Secure {
     edge: Harness,
@@ -28,7 +28,11 @@ struct Secure {
 }
 
 fn certificate(files: &TempDir, name: &str) -> (String, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    certificate_of(files, name, "localhost")
+}
+
+fn certificate_of(files: &TempDir, name: &str, host: &str) -> (String, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).unwrap();
     let write = |file: String, text: &str| std::fs::write(files.path().join(file), text).unwrap();
     write(format!("{name}.crt"), &made.cert.pem());
     write(format!("{name}.key"), &made.signing_key.serialize_pem());
@@ -70,8 +74,11 @@ impl Secure {
         }
     }
 
-    /// What HTTP/1.1 answers over a version of TLS.
-    async fn http1(&self, version: &'static SupportedProtocolVersion, request: &[u8]) -> String {
+    /// Greets with a version of TLS, for HTTP/1.1.
+    async fn greet(
+        &self,
+        version: &'static SupportedProtocolVersion,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -82,10 +89,15 @@ impl Secure {
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let tcp = TcpStream::connect(self.https).await.unwrap();
-        let mut stream = TlsConnector::from(Arc::new(config))
-            .connect(ServerName::try_from("localhost").unwrap(), tcp)
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
             .await
-            .unwrap();
+    }
+
+    /// What HTTP/1.1 answers over a version of TLS.
+    async fn http1(&self, version: &'static SupportedProtocolVersion, request: &[u8]) -> String {
+        let mut stream = self.greet(version).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         stream.write_all(request).await.unwrap();
         let mut answer = Vec::new();
@@ -121,6 +133,29 @@ async fn native_grpc_passes_over_tls() {
         .unwrap();
     assert!(hsts.starts_with("max-age="));
     assert_eq!(answer.into_inner().id, id);
+}
+
+#[tokio::test]
+async fn who_has_not_greeted_yet_has_a_place_too() {
+    let flags = [
+        "--max-connections-per-address",
+        "3",
+        "--head-timeout-ms",
+        "60000",
+    ];
+    let secure = Secure::with(&flags).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(Raw::connect(secure.https).await);
+    }
+    let closed = silent.iter_mut().map(|raw| Box::pin(raw.hear_out()));
+    let (heard, ..) = futures::future::select_all(closed).await;
+    assert_eq!(heard, "", "one has no place");
+    drop(silent);
+    until("there is a place again", async || {
+        secure.greet(&TLS13).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -171,6 +206,52 @@ async fn a_certificate_that_is_of_no_use_stops_the_start() {
         let error = App::build(config).await.unwrap_err();
         let line = format!("{error:#}");
         assert!(line.contains(&chain) && !line.contains('\n'), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_name_that_is_asked_for_chooses_the_certificate() {
+    let files = TempDir::new().unwrap();
+    let https = free_address();
+    let mut roots = RootCertStore::empty();
+    for host in ["a.example", "*.b.example"] {
+        let name = host.trim_start_matches("*.");
+        roots.add(certificate_of(&files, name, host).1).unwrap();
+    }
+    let at = |end: &str| {
+        let path = |name: &str| flag(&files.path().join(format!("{name}.{end}")));
+        [path("a.example"), path("b.example")].join(",")
+    };
+    let (chains, keys, listen) = (at("crt"), at("key"), https.to_string());
+    let flags = [
+        "--https-listen",
+        &listen,
+        "--tls-cert",
+        &chains,
+        "--tls-key",
+        &keys,
+    ];
+    let _edge = Harness::build_over(&flags, Shop::start().await).await;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    for (name, is_shown) in [
+        ("a.example", true),
+        ("A.EXAMPLE", true),
+        ("shop.b.example", true),
+        ("c.example", false),
+    ] {
+        let tcp = TcpStream::connect(https).await.unwrap();
+        let greeted = connector.connect(ServerName::try_from(name).unwrap(), tcp);
+        match greeted.await {
+            Ok(_) => assert!(is_shown, "{name}"),
+            // The first is for all others, who have to say whether it will do.
+            Err(error) => assert!(!is_shown && error.to_string().contains("name"), "{error}"),
+        }
     }
 }
 
