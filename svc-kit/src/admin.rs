@@ -10,6 +10,8 @@ use crate::{Shutdown, metrics};
 
 /// How long one readiness check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long those who ask may take to end when the process does.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Something that must hold before calls are welcome.
 pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
@@ -85,9 +87,18 @@ impl Admin {
             )
             .route("/metrics", get(async || metrics::text()))
             .merge(more);
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async move { shutdown.stopped().await })
-            .await?;
+        let stopping = shutdown.clone();
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(async move { stopping.stopped().await });
+        let farewell = async {
+            shutdown.stopped().await;
+            tokio::time::sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            served = served.into_future() => served?,
+            // Who is in the middle of a question does not keep us from ending.
+            () = farewell => {}
+        }
         Ok(())
     }
 

@@ -99,8 +99,11 @@ impl Keys {
             return Ok(set); // somebody fetched it while we waited
         }
         if last_fetch.is_none_or(|at| at.elapsed() >= REFETCH_FLOOR) {
+            // Before it, for when this caller leaves; and after it, since those
+            // who wait would each fetch once more.
             *last_fetch = Some(Instant::now());
             self.0.fetch_or_log().await;
+            *last_fetch = Some(Instant::now());
         }
         drop(last_fetch);
         self.known(kid).ok_or_else(|| {
@@ -115,8 +118,8 @@ impl Keys {
     pub(super) async fn refresh(&self) {
         // Held while asking: who misses a key meanwhile waits for this.
         let mut last_fetch = self.0.last_fetch.lock().await;
-        *last_fetch = Some(Instant::now());
         self.0.fetch_or_log().await;
+        *last_fetch = Some(Instant::now());
     }
 
     fn known(&self, kid: &str) -> Option<Arc<KeySet>> {

@@ -1,6 +1,8 @@
 //! Where the keys that verify tokens come from, and how often they are asked
 //! for.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -15,6 +17,9 @@ use crate::support::{
     issuer::{Issuer, claims, jwk, jwks, sign, signing_key},
     until,
 };
+
+/// The least time between two fetches for unknown keys.
+const FLOOR: Duration = Duration::from_secs(2);
 
 async fn good(verifier: &Verifier, key: &str) -> Result<(), AuthError> {
     let clock = Clock::system();
@@ -54,6 +59,25 @@ async fn forged_key_ids_do_not_make_us_ask_without_end() {
     }
     // All within the floor of two seconds, but for a machine that stands still.
     assert!(issuer.asked() <= 2, "asked {} times", issuer.asked());
+}
+
+#[tokio::test]
+async fn who_waits_for_an_issuer_that_hangs_does_not_ask_again() {
+    let issuer = Issuer::publishing(&jwks(&["a"])).await;
+    let verifier = issuer.verifier(&Clock::system());
+    good(&verifier, "a").await.unwrap();
+    let _held = issuer.hold().await;
+    tokio::time::sleep(FLOOR).await; // it may be asked again
+    let mut callers = JoinSet::new();
+    for n in 0..50 {
+        let verifier = verifier.clone();
+        callers.spawn(async move { good(&verifier, &format!("forged-{n}")).await });
+    }
+    while let Some(outcome) = callers.join_next().await {
+        assert_eq!(outcome.unwrap(), Err(AuthError::Invalid));
+    }
+    // Fifty fetches in a row would take two seconds each.
+    assert!(issuer.asked() <= 3, "asked {} times", issuer.asked());
 }
 
 #[tokio::test]

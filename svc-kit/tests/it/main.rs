@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod admin;
 mod broadcast;
 mod consume;
 mod dead_letter;
