@@ -222,7 +222,8 @@ impl Limits {
         })
     }
 
-    /// Counts by other limits from now on. What the fleet has counted stays.
+    /// Counts by other limits from now on. What Redis has counted stays; an edge
+    /// that counts alone begins anew where a limit has changed.
     pub fn change(&self, config: &LimitConfig) {
         for (index, class) in self.classes.iter().enumerate() {
             let changed = Class::new(config, index).after(&class.load());

@@ -172,3 +172,28 @@ fn report(outcome: anyhow::Result<Reloaded>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::{access_log, limit::config::LimitConfig, upstream::UpstreamConfig};
+
+    #[test]
+    fn what_can_change_is_a_setting() {
+        let command = Config::command();
+        let keys = [
+            access_log::KEYS,
+            LimitConfig::LIVE_KEYS,
+            UpstreamConfig::LIVE_KEYS,
+        ];
+        for key in keys.concat() {
+            let mut settings = command.get_arguments();
+            assert!(
+                settings.any(|setting| setting.get_long() == Some(key)),
+                "{key}"
+            );
+        }
+    }
+}

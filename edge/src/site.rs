@@ -149,18 +149,24 @@ impl Site {
     }
 
     fn address(&self) -> Option<SocketAddr> {
+        self.address_at(self.0.turn.load(Relaxed))
+    }
+
+    fn address_at(&self, turn: usize) -> Option<SocketAddr> {
         let addresses = self.0.addresses.load();
-        let turn = self.0.turn.load(Relaxed).checked_rem(addresses.len())?;
+        let turn = turn.checked_rem(addresses.len())?;
         addresses.get(turn).copied()
     }
 
     /// An address cannot be reached: another one is asked from now on. Says
     /// whether there is one.
     pub fn pass_over(&self, peer: &HttpPeer) -> bool {
-        // Several may have failed at the same one.
         let asked = peer._address.as_inet();
-        if self.address().as_ref() == asked {
-            self.0.turn.fetch_add(1, Relaxed);
+        let turn = self.0.turn.load(Relaxed);
+        if self.address_at(turn).as_ref() == asked {
+            // Several may have failed at the same one: one of them goes on.
+            let next = turn.wrapping_add(1);
+            let _ = self.0.turn.compare_exchange(turn, next, Relaxed, Relaxed);
         }
         self.address().as_ref() != asked
     }
@@ -206,16 +212,25 @@ pub async fn keep_looking_up(sites: &[Site], shutdown: Shutdown) {
 }
 
 #[cfg(test)]
+impl Site {
+    /// With addresses that were found.
+    pub(crate) fn at(addresses: &[SocketAddr]) -> Self {
+        let site: Self = "/=http://x:1".parse().unwrap();
+        site.0.addresses.store(Arc::new(addresses.to_vec()));
+        site
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_address_that_cannot_be_reached_is_passed_over_once() {
-        let site: Site = "/=http://x:1".parse().unwrap();
         let second = Duration::from_secs(1);
-        assert!(site.peer(second).is_err());
+        assert!(Site::at(&[]).peer(second).is_err());
         let addresses = ["[::1]:1", "127.0.0.1:1"].map(|text| text.parse().unwrap());
-        site.0.addresses.store(Arc::new(addresses.to_vec()));
+        let site = Site::at(&addresses);
         let peers = [site.peer(second).unwrap(), site.peer(second).unwrap()];
         for peer in &peers {
             assert!(site.pass_over(peer));

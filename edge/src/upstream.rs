@@ -219,7 +219,13 @@ impl Upstreams {
                     () = tokio::time::sleep(LOOK_UP_EVERY) => {}
                     () = self.0.changed.notified() => {}
                 }
-                self.look_up().await;
+                loop {
+                    tokio::select! {
+                        () = self.look_up() => break,
+                        // Nobody waits for a name that is not wanted any more.
+                        () = self.0.changed.notified() => {}
+                    }
+                }
             }
         };
         let checking = async {

@@ -17,12 +17,12 @@ use std::{
 use anyhow::Context as _;
 use svc_kit::Shutdown;
 use tokio::{
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
 
 use crate::{
-    cache::{Cache, list::What},
+    cache::Cache,
     metrics,
     question::Question,
     read_through::{ReadThrough, Warmed},
@@ -31,6 +31,9 @@ use crate::{
 
 /// A larger file of questions is refused.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+/// How often they are written down: a new process that takes over, or follows
+/// one that has died, reads what was written last.
+const REMEMBER_EVERY: Duration = Duration::from_secs(30);
 /// How many questions are remembered from one run to the next.
 const MAX_REMEMBERED: usize = 1000;
 /// Questions asked at once.
@@ -115,12 +118,25 @@ impl Warmer {
         })
     }
 
-    /// Asks all questions, unless told to stop.
+    /// Asks all questions, and then writes down now and then what is asked
+    /// most, until told to stop.
     pub async fn run(&mut self, shutdown: Shutdown) {
         for file in std::mem::take(&mut self.files) {
             tokio::select! {
                 () = shutdown.stopped() => return,
                 () = self.ask_all(file) => {}
+            }
+        }
+        let Some(path) = &self.memory else { return };
+        loop {
+            tokio::select! {
+                () = shutdown.stopped() => return,
+                () = tokio::time::sleep(REMEMBER_EVERY) => {}
+            }
+            let (path, cache) = (path.clone(), Arc::clone(&self.cache));
+            let written = spawn_blocking(move || remember(&path, &cache)).await;
+            if let Ok(Err(error)) = written {
+                tracing::error!(error = format!("{error:#}"), "not remembered");
             }
         }
     }
@@ -177,23 +193,25 @@ impl Warmer {
     /// # Errors
     /// When the file cannot be written; the one before is there still.
     pub fn remember(&self) -> anyhow::Result<()> {
-        let Some(path) = &self.memory else {
-            return Ok(());
-        };
-        let mut lines = Vec::new();
-        for listed in self.cache.top_calls(MAX_REMEMBERED) {
-            if let What::Call(key) = &listed.what
-                && let Some(question) = Question::of(key)
-            {
-                serde_json::to_writer(&mut lines, &question)?;
-                lines.push(b'\n');
-            }
+        match &self.memory {
+            Some(path) => remember(path, &self.cache),
+            None => Ok(()),
         }
-        if lines.is_empty() {
-            return Ok(()); // what was asked most before may be asked again
-        }
-        replace(path, &lines).with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+fn remember(path: &Path, cache: &Cache) -> anyhow::Result<()> {
+    let mut lines = Vec::new();
+    for key in cache.top_calls(MAX_REMEMBERED) {
+        if let Some(question) = Question::of(&key) {
+            serde_json::to_writer(&mut lines, &question)?;
+            lines.push(b'\n');
+        }
+    }
+    if lines.is_empty() {
+        return Ok(()); // what was asked most before may be asked again
+    }
+    replace(path, &lines).with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl File {

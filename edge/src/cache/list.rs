@@ -61,8 +61,12 @@ impl Cache {
     }
 
     /// The questions to gRPC methods that were, at most so many.
-    pub fn top_calls(&self, most: usize) -> Vec<Listed> {
-        top(self.calls(None), most)
+    pub fn top_calls(&self, most: usize) -> impl Iterator<Item = Key> {
+        let calls = top(self.calls(None), most).into_iter();
+        calls.filter_map(|listed| match listed.what {
+            What::Call(key) => Some(key),
+            What::Page { .. } => None,
+        })
     }
 
     /// The answers of gRPC methods that may still be served, of a slot or all.
@@ -84,7 +88,7 @@ impl Cache {
             })
     }
 
-    /// The pages that may still be served, of a slot or all.
+    /// The pages that were not purged, of a slot or all.
     fn pages(&self, slot: Option<Slot>) -> impl Iterator<Item = Listed> {
         let now = self.now_ms();
         let usable = move |entry: &http_cache::entry::Entry| {

@@ -30,6 +30,8 @@ use crate::{
 const POOL_SIZE: usize = 64;
 /// A read may be repeated once, when a kept connection turns out to be dead.
 const ATTEMPTS: usize = 2;
+/// Addresses that cannot be reached, and are passed over.
+const MAX_UNREACHED: usize = 1;
 /// Answers that come before the final one.
 const MAX_INFORMATIONAL: usize = 8;
 /// What a caller asks of its own copy, or sends with a body: the whole is
@@ -110,20 +112,21 @@ impl Fetch {
         timeout: Duration,
     ) -> Result<Arrival, Refusal> {
         let place = site.place()?;
-        let mut refusal = Refusal::UpstreamBroken;
-        for _ in 0..ATTEMPTS {
+        let (mut attempts, mut unreached) = (0, 0);
+        loop {
             let peer = site.peer(timeout)?;
             let (mut session, reused) = match self.0.get_http_session(&peer).await {
                 Ok(connected) => connected,
                 Err(error) => {
                     tracing::warn!(prefix = site.prefix(), %error, "origin not reached");
-                    refusal = Refusal::UpstreamUnavailable;
-                    if site.pass_over(&peer) {
+                    unreached += 1;
+                    if site.pass_over(&peer) && unreached <= MAX_UNREACHED {
                         continue;
                     }
-                    break;
+                    return Err(Refusal::UpstreamUnavailable);
                 }
             };
+            attempts += 1;
             session.set_read_timeout(Some(timeout));
             session.set_write_timeout(Some(timeout));
             let exchange = exchange(&mut session, request);
@@ -137,7 +140,7 @@ impl Fetch {
                         _place: place,
                     });
                 }
-                Ok(Err(error)) if reused => {
+                Ok(Err(error)) if reused && attempts < ATTEMPTS => {
                     tracing::debug!(prefix = site.prefix(), %error, "asked once more");
                 }
                 Ok(Err(error)) => {
@@ -147,7 +150,6 @@ impl Fetch {
                 Err(_) => return Err(Refusal::DeadlineExceeded),
             }
         }
-        Err(refusal)
     }
 }
 
@@ -215,4 +217,36 @@ pub fn whole(request: &RequestHeader, url: &Url) -> Result<RequestHeader> {
         whole.insert_header(COOKIE, cookies.join(&b"; "[..]))?;
     }
     Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_origin_is_asked_at_its_next_address_when_one_cannot_be_reached() {
+        let (dead, living) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
+        let site = Site::at(&[dead.local_addr().unwrap(), living.local_addr().unwrap()]);
+        drop(dead);
+        tokio::spawn(async move {
+            let (mut stream, _) = living.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await.unwrap();
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        });
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        request.insert_header(HOST, "x").unwrap();
+        let fetch = Fetch::default();
+        let sent = fetch.send(&site, &request, Duration::from_secs(20)).await;
+        assert_eq!(sent.unwrap().answer.status, 204);
+    }
 }

@@ -150,3 +150,26 @@ impl Discovery {
         addresses
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(of: &[&str]) -> Vec<Target> {
+        let urls = of.iter().map(|host| format!("http://{host}:1"));
+        urls.map(|url| url.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_was_found_for_those_that_stay_is_still_known() {
+        let mut discovery = Discovery::default();
+        discovery.retarget(&targets(&["10.0.0.1", "shop.example"]));
+        let found: Vec<IpAddr> = vec!["10.0.0.2".parse().unwrap()];
+        discovery.sources[1].found.clone_from(&found);
+        discovery.retarget(&targets(&["shop.example", "10.0.0.3", "new.example"]));
+        assert_eq!(discovery.sources[0].found, found);
+        let addresses = discovery.addresses();
+        let expected = ["10.0.0.2:1", "10.0.0.3:1"].map(|text| text.parse().unwrap());
+        assert_eq!(addresses, expected);
+    }
+}

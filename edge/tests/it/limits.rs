@@ -16,7 +16,7 @@ use tokio::{
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::support::{Harness, product_id, read, send, tokens::customer};
+use crate::support::{Harness, config, product_id, read, send, tokens::customer};
 
 const LOG_IN: &str = "/souk.identity.v1.IdentityService/LogIn";
 
@@ -232,4 +232,24 @@ async fn a_connection_over_the_limit_is_closed() {
         stream.write_all(get).await.is_ok() && stream.read_u8().await.is_ok()
     })
     .await;
+}
+
+#[tokio::test]
+async fn limits_change_and_those_that_stay_go_on() {
+    let edge = Harness::with(&["--rate-auth-per-minute", "3"]).await;
+    let change = |flags: &[&str]| {
+        let config = config(edge.edge, edge.admin, &edge.shop.url(), flags);
+        edge.limits.change(&config.limits);
+    };
+    let mut identity = edge.identity().await;
+    for _ in 0..3 {
+        identity.log_in(LogInRequest::default()).await.unwrap();
+    }
+    change(&["--rate-auth-per-minute", "3", "--rate-read-per-minute", "1"]);
+    let refused = identity.log_in(LogInRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(edge.http("GET", "/.well-known/jwks.json").await.status, 200);
+    assert_eq!(edge.http("GET", "/.well-known/jwks.json").await.status, 429);
+    change(&["--rate-auth-per-minute", "0"]);
+    identity.log_in(LogInRequest::default()).await.unwrap();
 }

@@ -153,7 +153,7 @@ async fn a_configuration_is_reloaded_or_refused_without_a_failed_request() {
 }
 
 #[tokio::test]
-async fn a_service_moves_and_limits_change_without_a_failed_request() {
+async fn a_service_moves_without_a_failed_request_and_limits_change() {
     let (old, new) = (Shop::start().await, Shop::start().await);
     let mounted = Mounted::new();
     let file = mounted.path().join("edge.toml");
