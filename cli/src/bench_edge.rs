@@ -116,7 +116,7 @@ pub async fn run(options: &BenchEdgeOptions, say: impl Fn(&str)) -> anyhow::Resu
             say(&format!("{row}, round {round}"));
             let mut left = Vec::new();
             for server in contenders {
-                match try_measure(&h2load, row, server, (&ground, options.each), &say).await {
+                match try_measure(&h2load, row, server, &ground, options.each, &say).await {
                     Ok(figure) => {
                         measured.push(server.peer, figure);
                         left.push(server);
@@ -146,7 +146,8 @@ async fn try_measure(
     h2load: &h2load::H2load,
     row: Row,
     server: &Server,
-    (ground, each): (&Ground<'_>, Duration),
+    ground: &Ground<'_>,
+    each: Duration,
     say: &impl Fn(&str),
 ) -> anyhow::Result<Figure> {
     for _ in 1..MAX_TRIES {

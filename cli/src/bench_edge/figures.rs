@@ -126,7 +126,9 @@ impl Bar {
             limit,
         } = *self;
         let measured = rows.iter().find(|measured| measured.row == row)?;
-        let ratio = measured.ratio(of, peer)?;
+        let Some(ratio) = measured.ratio(of, peer) else {
+            return Some(format!("{row}: not measured beside {peer}"));
+        };
         let (name, bar, holds) = match of {
             Of::Rate => ("requests/s", "at least", ratio >= limit),
             Of::Cpu => ("CPU per request", "at most", ratio <= limit),
@@ -244,5 +246,18 @@ mod tests {
         let missed = told(&[90.0, 90.0, 900.0], &[100.0, 100.0, 100.0]);
         assert!(missed.contains("0.90 times nginx's requests/s (bar: at least 1): MISSED"));
         assert!(missed.contains("1.00 times nginx's CPU per request (bar: at most 1): holds"));
+    }
+
+    #[test]
+    fn who_is_left_out_is_told_of() {
+        let mut measured = Measured::new(Row::CachedGrpcWeb);
+        for peer in [Peer::Edge, Peer::Nginx] {
+            measured.push(peer, figure(1.0));
+        }
+        measured.forget(Peer::Nginx);
+        let mut figures = Figures::new(Duration::from_secs(1), 1, Vec::new());
+        figures.push(measured);
+        let told = figures.to_string();
+        assert!(told.contains("not measured beside nginx"), "{told}");
     }
 }
