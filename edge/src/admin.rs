@@ -248,7 +248,7 @@ struct HowMany {
     limit: Option<usize>,
 }
 
-/// The questions that are answered from the cache most.
+/// The questions and pages that are answered from the cache most.
 async fn top(
     State(desk): State<Desk>,
     how_many: Result<Query<HowMany>, QueryRejection>,

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use pingora::{Result, proxy::Session};
 use tokio::time::{Instant, timeout_at};
 
-use crate::headers;
+use crate::{context::Context, headers, refusal::Refusal};
 
 /// What was read of a body.
 #[derive(Debug)]
@@ -19,6 +19,15 @@ pub enum Body {
     Lost,
     /// It did not come in time.
     Late,
+}
+
+/// Why a request ends whose body did not come in time.
+pub fn late(context: &Context) -> Refusal {
+    if context.deadline.passed() {
+        Refusal::DeadlineExceeded
+    } else {
+        Refusal::BodyTimeout
+    }
 }
 
 /// Reads a body of at most so many bytes, which may take so long in all: who

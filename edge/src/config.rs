@@ -50,11 +50,13 @@ pub struct Config {
     /// and networks, with commas between.
     #[arg(long, env = "SOUK_EDGE_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
-    /// Bytes that the cache may hold in memory.
+    /// Bytes that the cache may hold in memory. Of what lies on disk a sixteenth
+    /// at most comes on top.
     #[arg(long, env = "SOUK_EDGE_CACHE_BYTES", default_value_t = 256 << 20)]
     pub cache_bytes: u64,
-    /// A folder for pages of origins that memory has no room for. Nothing in it
-    /// outlives the process. Without it, what does not fit is fetched again.
+    /// A folder for large pages of origins, so that memory may let go of them.
+    /// A restart begins with an empty one. Without it, what does not fit into
+    /// memory is fetched again.
     #[arg(long, env = "SOUK_EDGE_CACHE_DISK_DIR")]
     pub cache_disk_dir: Option<PathBuf>,
     /// Bytes that the cache may hold in that folder.

@@ -26,6 +26,10 @@ pub enum CacheOutcome {
     None,
     /// The request was not one that the cache can read.
     Bypass,
+    /// Requests of its method are not answered from the cache.
+    Method,
+    /// Nothing is kept, and nothing else was wanted.
+    OnlyIfCached,
     /// Served from the cache; seconds left, negative when stale.
     Hit {
         /// Seconds for which it stays fresh.
@@ -86,6 +90,8 @@ impl CacheOutcome {
         Some(match self {
             Self::None => return None,
             Self::Bypass => "souk; fwd=bypass".to_owned(),
+            Self::Method => "souk; fwd=method".to_owned(),
+            Self::OnlyIfCached => "souk; detail=only-if-cached".to_owned(),
             Self::Hit { ttl, from_disk } => {
                 let detail = if *from_disk { "; detail=disk" } else { "" };
                 format!("souk; hit; ttl={ttl}{detail}")
@@ -109,7 +115,7 @@ impl CacheOutcome {
     pub fn name(&self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::Bypass => "bypass",
+            Self::Bypass | Self::Method => "bypass",
             Self::Hit { ttl, .. } if *ttl < 0 => "stale",
             Self::Hit { .. } => "hit",
             Self::Miss {
@@ -120,7 +126,7 @@ impl CacheOutcome {
             Self::Forwarded(forward) if forward.status == Some(StatusCode::NOT_MODIFIED) => {
                 "revalidated"
             }
-            Self::Miss { .. } | Self::Forwarded(_) => "miss",
+            Self::Miss { .. } | Self::Forwarded(_) | Self::OnlyIfCached => "miss",
         }
     }
 }
@@ -248,6 +254,11 @@ mod tests {
             .unwrap(),
             "souk; hit; ttl=599"
         );
+        let from_disk = CacheOutcome::Hit {
+            ttl: -1,
+            from_disk: true,
+        };
+        assert_eq!(told(from_disk).unwrap(), "souk; hit; ttl=-1; detail=disk");
         let miss = CacheOutcome::Miss {
             stale: false,
             stored: true,

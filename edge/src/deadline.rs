@@ -34,6 +34,11 @@ impl Deadline {
             .map(|end| end.saturating_duration_since(Instant::now()))
     }
 
+    /// What is left, but at most so much.
+    pub fn left_of(self, most: Duration) -> Duration {
+        self.left().map_or(most, |left| left.min(most))
+    }
+
     /// Whether it passed, and so much more time with it.
     pub fn passed_by(self, grace: Duration) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end + grace)

@@ -422,6 +422,8 @@ pub struct Reads {
     pub collapsed: u64,
     /// Asked for.
     pub miss: u64,
+    /// Asked about, and still good.
+    pub revalidated: u64,
     /// Not a question that the cache can read.
     pub bypass: u64,
 }
@@ -430,7 +432,7 @@ impl Reads {
     /// The part that cost no call to a service; `None` without reads.
     pub fn hit_ratio(&self) -> Option<f64> {
         let saved = self.hit + self.stale + self.collapsed;
-        let all = saved + self.miss + self.bypass;
+        let all = saved + self.miss + self.revalidated + self.bypass;
         #[expect(
             clippy::cast_precision_loss,
             reason = "a ratio need not be exact to the last of 2^52 reads"
@@ -463,6 +465,7 @@ pub fn reads() -> BTreeMap<String, Reads> {
             "stale" => add(|reads| &mut reads.stale),
             "collapsed" => add(|reads| &mut reads.collapsed),
             "miss" => add(|reads| &mut reads.miss),
+            "revalidated" => add(|reads| &mut reads.revalidated),
             "bypass" => add(|reads| &mut reads.bypass),
             _ => {}
         }

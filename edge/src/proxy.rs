@@ -162,6 +162,10 @@ impl Edge {
             }
             let requested = deadline::requested(&request.headers);
             context.deadline = Deadline::new(context.started, requested, self.bounds.cap(method));
+        } else if let Target::Service(_) = route.target() {
+            // What an origin takes and gives may be of any length.
+            let cap = Some(self.bounds.default_timeout);
+            context.deadline = Deadline::new(context.started, None, cap);
         }
         self.guard.admit(route.access(), &request.headers).await
     }

@@ -92,7 +92,7 @@ impl ReadThrough {
         plan: &CachePlan,
     ) -> Result<bool> {
         context.cache = CacheOutcome::Bypass;
-        let message = match read(session, context.protocol).await? {
+        let message = match read(session, context).await? {
             Ok(Question::Message(message)) => message,
             Ok(Question::Other) => return Ok(false),
             Err(refusal) => {
@@ -272,14 +272,15 @@ fn is_outage(outcome: &Outcome) -> bool {
 }
 
 /// Reads the question out of a request.
-async fn read(session: &mut Session, protocol: Protocol) -> Result<Result<Question, Refusal>> {
-    let body = match body::read(session, MAX_QUESTION_BYTES, QUESTION_TIMEOUT).await? {
+async fn read(session: &mut Session, context: &Context) -> Result<Result<Question, Refusal>> {
+    let patience = context.deadline.left_of(QUESTION_TIMEOUT);
+    let body = match body::read(session, MAX_QUESTION_BYTES, patience).await? {
         Body::Whole(body) => body,
         Body::Long => return Ok(Ok(Question::Other)),
         Body::Lost => return Ok(Err(Refusal::BodyTooLarge)),
-        Body::Late => return Ok(Err(Refusal::BodyTimeout)),
+        Body::Late => return Ok(Err(body::late(context))),
     };
-    let body = match protocol {
+    let body = match context.protocol {
         Protocol::GrpcWebText => match frame::decode_text(&body) {
             Some(body) => body,
             None => return Ok(Err(Refusal::MessageMalformed)),

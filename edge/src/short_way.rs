@@ -74,7 +74,8 @@ impl ShortWay {
         if !is_short(session, context) {
             return Ok(false);
         }
-        let read = body::read(session, MAX_REQUEST_BYTES, REQUEST_TIMEOUT).await;
+        let patience = context.deadline.left_of(REQUEST_TIMEOUT);
+        let read = body::read(session, MAX_REQUEST_BYTES, patience).await;
         let body = match read.map_err(Error::into_down)? {
             Body::Whole(body) => body,
             Body::Long => return Ok(false),
@@ -83,7 +84,8 @@ impl ShortWay {
                 return Ok(true);
             }
             Body::Late => {
-                answer::refuse(session, context, Refusal::BodyTimeout).await?;
+                let refusal = body::late(context);
+                answer::refuse(session, context, refusal).await?;
                 return Ok(true);
             }
         };

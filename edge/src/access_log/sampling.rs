@@ -24,7 +24,7 @@ enum Key {
 }
 
 /// What the cache can have to do with a request.
-const OUTCOMES: [&str; 5] = ["hit", "stale", "miss", "collapsed", "bypass"];
+const OUTCOMES: [&str; 6] = ["hit", "stale", "miss", "revalidated", "collapsed", "bypass"];
 const CLASSES: [(&str, Limit); 4] = [
     ("read", Limit::Read),
     ("write", Limit::Write),

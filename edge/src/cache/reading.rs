@@ -3,6 +3,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use rustix::io::Errno;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -16,10 +17,6 @@ const MAX_WAITING: usize = 64;
 const MAX_READERS: usize = 2048;
 /// What a file cannot give in this time has to come from elsewhere.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// All files of the system are open, or all of the process.
-const ENFILE: i32 = 23;
-const EMFILE: i32 = 24;
 
 /// The bounds of one folder.
 #[derive(Debug)]
@@ -76,5 +73,6 @@ pub fn is_busy(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+    ) || Errno::from_io_error(error)
+        .is_some_and(|error| matches!(error, Errno::NFILE | Errno::MFILE))
 }

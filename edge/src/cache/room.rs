@@ -1,4 +1,5 @@
-//! Room for bodies that arrive: all of them together take no more than it.
+//! Room for bodies, those that arrive, wait or lie on disk: all of a kind
+//! together take no more than theirs.
 
 use std::sync::Arc;
 

@@ -110,7 +110,7 @@ impl Spill {
         let pages: OnDisk = Cache::builder()
             .max_capacity((folder.max_bytes() - folder.max_bytes() / SPARE_PART) / UNIT_BYTES)
             .weigher(|_: &Url, page: &Arc<Page>| {
-                u32::try_from(page.on_disk() as u64 / UNIT_BYTES).unwrap_or(u32::MAX)
+                u32::try_from(page.disk_bytes() as u64 / UNIT_BYTES).unwrap_or(u32::MAX)
             })
             .eviction_policy(EvictionPolicy::tiny_lfu())
             .expire_after(EndOfLife)
@@ -153,16 +153,26 @@ impl Spill {
 
     /// Takes in what has become of a page; `None`: it is gone.
     pub fn changed(&self, url: &Url, page: Option<&Arc<Page>>) {
-        let page = page.filter(|page| page.is_worth_disk());
-        if let Some(stored) = page.and_then(|page| page.stored()) {
-            return self.put(url, Some(&Arc::new(stored)));
-        }
-        let room = page.map(|page| Room::begin(&self.waiting, page.in_memory()));
-        let (Some(page), Some(Some(room))) = (page, room) else {
-            if page.is_some() {
-                metrics::cache_disk("dropped");
-            }
+        let Some(page) = page else {
             return self.put(url, None);
+        };
+        let is_stored = page.stored().is_some();
+        if !is_stored && page.is_worth_disk() {
+            if self.will_write(url, page) {
+                return;
+            }
+            metrics::cache_disk("dropped");
+        }
+        // What of it is on disk stays there.
+        let stored = page.stored_part().map(Arc::new);
+        self.put(url, stored.as_ref());
+    }
+
+    /// Has a page written, if there is room for it to wait; says whether there
+    /// is.
+    fn will_write(&self, url: &Url, page: &Arc<Page>) -> bool {
+        let Some(room) = Room::begin(&self.waiting, page.memory_bytes()) else {
+            return false;
         };
         self.put(url, Some(page));
         let job = Job::Write {
@@ -170,10 +180,7 @@ impl Spill {
             page: Arc::clone(page),
             _room: room,
         };
-        if self.send(job).is_err() {
-            metrics::cache_disk("dropped");
-            self.put(url, None);
-        }
+        self.send(job).is_ok()
     }
 
     /// Has a page read into memory, soon.
@@ -260,18 +267,18 @@ impl<A: Fn(&OnDisk, &Url, &Arc<Page>, Page)> Worker<A> {
             Err(error) => self.failed("written", error),
         }
         let stored = stored.ok().and_then(|()| page.stored());
-        let mut is_kept = false;
+        let mut is_gone = false;
         self.pages.entry(url).and_compute_with(|now| {
-            match (is_last(now.as_ref().map(moka::Entry::value)), stored) {
+            let now = now.as_ref().map(moka::Entry::value);
+            is_gone = now.is_none();
+            match (is_last(now), stored) {
                 (false, _) => Op::Nop,
-                (true, Some(stored)) => {
-                    is_kept = true;
-                    Op::Put(Arc::new(stored))
-                }
+                (true, Some(stored)) => Op::Put(Arc::new(stored)),
                 (true, None) => Op::Remove,
             }
         });
-        if !is_kept {
+        // The next state of a page may share them.
+        if is_gone {
             page.drop_files();
         }
     }

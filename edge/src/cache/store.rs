@@ -185,7 +185,13 @@ impl Store {
                 if let Some(spill) = &self.spill {
                     spill.changed(url, changed.as_ref());
                 }
-                changed.map_or(Op::Remove, |page| Op::Put(Kept::Page(page)))
+                match changed {
+                    // It lies on disk, if anywhere: memory would keep no more
+                    // than its head.
+                    Some(page) if page.is_on_disk() => Op::Remove,
+                    Some(page) => Op::Put(Kept::Page(page)),
+                    None => Op::Remove,
+                }
             });
     }
 

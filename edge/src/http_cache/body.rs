@@ -14,10 +14,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::cache::{
-    folder::{Folder, Stored, occupied},
-    reading::Reading,
-};
+use crate::cache::folder::{Folder, Stored, occupied};
 
 /// A body that is read so often from its file is one for memory.
 const READS_FOR_MEMORY: u32 = 4;
@@ -29,11 +26,12 @@ const PART_BYTES: usize = 32 * 1024;
 pub struct Body {
     length: usize,
     bytes: Option<Bytes>,
-    file: Arc<Filed>,
+    shared: Arc<Shared>,
 }
 
+/// What all clones know.
 #[derive(Debug, Default)]
-struct Filed {
+struct Shared {
     stored: Mutex<Option<Arc<Stored>>>,
     /// From the file.
     reads: AtomicU32,
@@ -46,7 +44,7 @@ impl From<Bytes> for Body {
         Self {
             length: bytes.len(),
             bytes: Some(bytes),
-            file: Arc::default(),
+            shared: Arc::default(),
         }
     }
 }
@@ -58,38 +56,43 @@ impl Body {
     }
 
     /// Those that are in memory: all or none.
-    pub fn in_memory(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         self.bytes.as_ref().map_or(0, Bytes::len)
     }
 
-    /// Whether it lies on disk alone.
+    /// Whether it lies on disk alone, or nowhere any more.
     pub fn is_on_disk(&self) -> bool {
         self.bytes.is_none()
     }
 
+    /// Whether it is there at all.
+    pub fn is_there(&self) -> bool {
+        self.bytes.is_some() || self.shared.lock().is_some()
+    }
+
     /// Its page was answered from the cache.
     pub fn hit(&self) {
-        self.file.hits.fetch_add(1, Relaxed);
+        self.shared.hits.fetch_add(1, Relaxed);
     }
 
     /// How often that was so.
     pub fn hits(&self) -> u64 {
-        self.file.hits.load(Relaxed)
+        self.shared.hits.load(Relaxed)
     }
 
     /// Goes on counting where its forerunner was.
     pub fn count_on(&self, earlier: &Self) {
-        self.file.hits.fetch_max(earlier.hits(), Relaxed);
+        self.shared.hits.fetch_max(earlier.hits(), Relaxed);
     }
 
     /// What it takes on disk, or would.
-    pub fn on_disk(&self) -> usize {
+    pub fn disk_bytes(&self) -> usize {
         occupied(self.length)
     }
 
     /// As it is when its file alone is kept, if there is one.
     pub fn stored(&self) -> Option<Self> {
-        self.file.lock().is_some().then(|| Self {
+        self.shared.lock().is_some().then(|| Self {
             bytes: None,
             ..self.clone()
         })
@@ -100,17 +103,17 @@ impl Body {
     /// # Errors
     /// When it cannot be written.
     pub fn store(&self, folder: &Folder) -> io::Result<()> {
-        if self.file.lock().is_none() {
+        if self.shared.lock().is_none() {
             let bytes = self.bytes.as_ref().ok_or(io::ErrorKind::NotFound)?;
             let stored = folder.store(bytes)?;
-            *self.file.lock() = Some(Arc::new(stored));
+            *self.shared.lock() = Some(Arc::new(stored));
         }
         Ok(())
     }
 
     /// Drops its file, as soon as nobody reads it.
     pub fn drop_file(&self) {
-        self.file.lock().take();
+        self.shared.lock().take();
     }
 
     /// With its bytes in memory.
@@ -131,7 +134,7 @@ impl Body {
     pub fn bytes(&self) -> io::Result<Bytes> {
         match &self.bytes {
             Some(bytes) => Ok(bytes.clone()),
-            None => read(&self.file.stored()?.open()?, 0..self.length),
+            None => read(&self.shared.stored()?.open()?, 0..self.length),
         }
     }
 
@@ -143,13 +146,13 @@ impl Body {
         if let Some(bytes) = &self.bytes {
             return Ok(Opened::Memory(bytes.clone()));
         }
-        let stored = self.file.stored()?;
-        let reading = Arc::clone(stored.reading());
-        let place = reading.begin()?;
-        let file = reading.wait(move || stored.open()).await?;
+        let stored = self.shared.stored()?;
+        let place = stored.reading().begin()?;
+        let opening = Arc::clone(&stored);
+        let file = stored.reading().wait(move || opening.open()).await?;
         Ok(Opened::File(Box::new(OpenFile {
             file: Arc::new(file),
-            reading,
+            stored,
             _place: place,
         })))
     }
@@ -157,12 +160,12 @@ impl Body {
     /// It was read from its file; says whether it should come into memory. If
     /// that does not take it in, it is asked less and less.
     pub fn is_for_memory(&self) -> bool {
-        let reads = self.file.reads.fetch_add(1, Relaxed).saturating_add(1);
+        let reads = self.shared.reads.fetch_add(1, Relaxed).saturating_add(1);
         reads >= READS_FOR_MEMORY && reads.is_power_of_two()
     }
 }
 
-impl Filed {
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Stored>>> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +181,7 @@ impl Filed {
 pub enum Opened {
     /// In memory.
     Memory(Bytes),
-    /// In a file, which stays readable when it is removed.
+    /// In a file.
     File(Box<OpenFile>),
 }
 
@@ -186,7 +189,8 @@ pub enum Opened {
 #[derive(Debug)]
 pub struct OpenFile {
     file: Arc<File>,
-    reading: Arc<Reading>,
+    /// It counts as room for as long as it is read.
+    stored: Arc<Stored>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -200,7 +204,7 @@ impl Opened {
             Self::Memory(bytes) => Ok(bytes.slice(range)),
             Self::File(open) => {
                 let file = Arc::clone(&open.file);
-                open.reading.wait(move || read(&file, range)).await
+                open.stored.reading().wait(move || read(&file, range)).await
             }
         }
     }

@@ -185,7 +185,7 @@ pub struct Entry {
 impl Entry {
     /// Its bytes in memory, roughly.
     pub fn weight(&self) -> usize {
-        self.head.weight() + self.body.in_memory()
+        self.head.weight() + self.body.memory_bytes()
     }
 
     /// All its bytes, wherever they are, roughly.

@@ -5,7 +5,10 @@
 //! can break it off. What turns out to be for one caller alone is handed,
 //! connection and all, to the one it was asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -13,9 +16,11 @@ use pingora::{Result, http::RequestHeader};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{
+    directives::Wanted,
     entry::{Entry, Head},
     fetch::{Arrival, Fetch},
     pages::{Asked, Freshened, Pages},
+    status::is_failure,
     tape::{self, Recorder, Tape},
     url::Url,
     vary::Variant,
@@ -30,8 +35,10 @@ use crate::{
     site::Site,
 };
 
-/// How long a body may take that is kept, from first to last byte.
-const BODY_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a body may take that is kept, from first to last byte. The rest of
+/// one that takes longer goes to its first caller alone.
+/// So many times that for which an origin may be silent.
+const BODY_TIMEOUTS: u32 = 12;
 /// Bodies that arrive, and those that somebody still reads as they arrived,
 /// may take this part of what the cache may hold.
 const ARRIVING_PART: usize = 4;
@@ -147,7 +154,13 @@ impl Filler {
         let length = Pages::declared_length(&arrival.answer);
         let max_bytes = self.pages.cache().max_entry_bytes();
         let admitted = self.pages.admit(&asked, &arrival.answer)?;
-        let is_page = admitted.is_some() && length.is_none_or(|length| length <= max_bytes);
+        // Nobody is given a failure who may have a good page instead.
+        let is_covered = is_failure(status)
+            && kept
+                .as_ref()
+                .is_some_and(|kept| self.pages.covers_failure(kept, &Wanted::default()));
+        let is_page =
+            admitted.is_some() && !is_covered && length.is_none_or(|length| length <= max_bytes);
         if !is_page {
             self.pages.not_shared(&asked, status);
         }
@@ -161,39 +174,44 @@ impl Filler {
         let head = Arc::new(head);
         let (recorder, tape) = tape::record(room);
         landing.announce(Brought::Page(Arc::clone(&head), tape));
-        let recorded = record(arrival, &recorder, length, max_bytes);
-        let recorded = tokio::time::timeout(BODY_TIMEOUT, recorded).await;
+        let recorded = record(
+            arrival,
+            &recorder,
+            length,
+            max_bytes,
+            self.timeout * BODY_TIMEOUTS,
+        )
+        .await;
         let mut whole = None;
         match &recorded {
-            Ok(Ok(Recorded::Whole(last, _))) => {
+            Ok(Recorded::Whole(last, _)) => {
                 let body = recorder.joined(last.as_ref());
                 if length.is_none_or(|length| length == body.len()) {
                     self.pages.keep(&asked, Pages::entry(&head, body.clone())?);
                     whole = Some(body);
                 }
             }
-            Ok(Ok(Recorded::TooLong(_))) => self.pages.not_shared(&asked, status),
-            Ok(Ok(Recorded::NoRoom(_)) | Err(_)) | Err(_) => {}
+            Ok(Recorded::TooLong(_)) => self.pages.not_shared(&asked, status),
+            Ok(Recorded::NoRoom(_)) | Err(_) => {}
         }
         // Before anybody can know how it ended: whoever asks after that must
         // find what is kept, and nothing to join.
         drop(landing);
         match recorded {
-            Ok(Ok(Recorded::Whole(last, arrival))) => {
+            Ok(Recorded::Whole(last, arrival)) => {
                 if let Some(whole) = whole {
                     recorder.whole(last, whole);
                     arrival.finish().await;
                 }
             }
-            Ok(Ok(Recorded::TooLong(arrival) | Recorded::NoRoom(arrival))) => {
+            Ok(Recorded::TooLong(arrival) | Recorded::NoRoom(arrival)) => {
                 drop(alone.send(arrival));
                 recorder.too_long();
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 metrics::origin_failed(site.prefix(), &Refusal::UpstreamBroken);
                 tracing::warn!(prefix = site.prefix(), %error, "origin broke off");
             }
-            Err(_) => metrics::origin_failed(site.prefix(), &Refusal::DeadlineExceeded),
         }
         Ok(())
     }
@@ -203,6 +221,7 @@ impl Filler {
 enum Recorded {
     /// The last part is not recorded yet, when the length was told.
     Whole(Option<Bytes>, Arrival),
+    /// In bytes or in time.
     TooLong(Arrival),
     /// It might have been kept at another time.
     NoRoom(Arrival),
@@ -213,15 +232,17 @@ async fn record(
     recorder: &Recorder,
     length: Option<usize>,
     max_bytes: usize,
+    patience: Duration,
 ) -> Result<Recorded> {
     let mut bytes = 0;
+    let end = Instant::now() + patience;
     while let Some(chunk) = arrival.next().await? {
         bytes += chunk.len();
         if length == Some(bytes) {
             return Ok(Recorded::Whole(Some(chunk), arrival));
         }
         recorder.push(chunk);
-        if bytes > max_bytes {
+        if bytes > max_bytes || Instant::now() >= end {
             return Ok(Recorded::TooLong(arrival));
         }
         if !recorder.grow(bytes) {

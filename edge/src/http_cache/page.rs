@@ -4,7 +4,10 @@ use std::{io, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
-use super::{entry::Entry, vary::Variant};
+use super::{
+    entry::{Entry, Head},
+    vary::Variant,
+};
 use crate::cache::folder::Folder;
 
 /// Answers of one URL that are kept.
@@ -84,19 +87,26 @@ impl Page {
         (!entries.is_empty()).then_some(Self(entries))
     }
 
+    /// Without an answer; `None` when none is left.
+    pub fn without_head(&self, head: &Arc<Head>) -> Option<Self> {
+        let mut entries = self.0.clone();
+        entries.retain(|entry| !Arc::ptr_eq(&entry.head, head));
+        (!entries.is_empty()).then_some(Self(entries))
+    }
+
     /// Its bytes in memory, roughly.
     pub fn weight(&self) -> usize {
         self.0.iter().map(Entry::weight).sum()
     }
 
     /// Its bodies' bytes in memory.
-    pub fn in_memory(&self) -> usize {
-        self.0.iter().map(|entry| entry.body.in_memory()).sum()
+    pub fn memory_bytes(&self) -> usize {
+        self.0.iter().map(|entry| entry.body.memory_bytes()).sum()
     }
 
     /// What its bodies take on disk, or would.
-    pub fn on_disk(&self) -> usize {
-        self.0.iter().map(|entry| entry.body.on_disk()).sum()
+    pub fn disk_bytes(&self) -> usize {
+        self.0.iter().map(|entry| entry.body.disk_bytes()).sum()
     }
 
     /// Whether its bodies are so large that it pays to have them on disk.
@@ -108,13 +118,20 @@ impl Page {
 
     /// As it is with its bodies on disk alone, if all are there.
     pub fn stored(&self) -> Option<Self> {
-        let stored = |entry: &Entry| {
-            Some(Entry {
-                head: Arc::clone(&entry.head),
-                body: entry.body.stored()?,
-            })
-        };
         self.0.iter().map(stored).collect::<Option<_>>().map(Self)
+    }
+
+    /// Those of its answers whose bodies are on disk, without what of them is in
+    /// memory; `None` when there are none.
+    pub fn stored_part(&self) -> Option<Self> {
+        let stored = self.0.iter().filter_map(stored);
+        let stored: Vec<_> = stored.collect();
+        (!stored.is_empty()).then_some(Self(stored))
+    }
+
+    /// Whether all its bodies are on disk alone.
+    pub fn is_on_disk(&self) -> bool {
+        self.0.iter().all(|entry| entry.body.is_on_disk())
     }
 
     /// Writes those of its bodies that are not on disk yet.
@@ -151,6 +168,13 @@ impl Page {
     pub fn end(&self) -> Duration {
         self.0.iter().map(end).max().unwrap_or_default()
     }
+}
+
+fn stored(entry: &Entry) -> Option<Entry> {
+    Some(Entry {
+        head: Arc::clone(&entry.head),
+        body: entry.body.stored()?,
+    })
 }
 
 fn end(entry: &Entry) -> Duration {

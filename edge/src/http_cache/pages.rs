@@ -212,7 +212,8 @@ impl Pages {
     /// large, or a newer one is there. Says whether it is kept.
     pub fn keep(&self, asked: &Asked, entry: Entry) -> bool {
         let max_bytes = self.cache.max_entry_bytes();
-        if !self.is_valid(&entry.head) || entry.size() > max_bytes {
+        let is_there = self.is_valid(&entry.head) && entry.body.is_there();
+        if !is_there || entry.size() > max_bytes {
             return false;
         }
         self.unshared.invalidate(&asked.kind());
@@ -293,8 +294,15 @@ impl Pages {
             .contains_key(&(url.clone(), is_authorized(request)))
     }
 
+    /// Takes in that the body of an entry is lost.
+    pub fn lost(&self, url: &Url, entry: &Entry) {
+        self.cache.change_page(url, |page| {
+            page.and_then(|page| page.without_head(&entry.head))
+        });
+    }
+
     /// Drops what is kept for a request.
-    pub fn forget(&self, url: &Url, request: &HeaderMap) {
+    fn forget(&self, url: &Url, request: &HeaderMap) {
         self.cache
             .change_page(url, |page| page.and_then(|page| page.without(request)));
     }

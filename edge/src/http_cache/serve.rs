@@ -3,7 +3,6 @@
 use std::{io, ops::Range};
 
 use bytes::Bytes;
-
 use http::{
     HeaderName, Method, StatusCode, Version,
     header::{
@@ -56,6 +55,13 @@ struct PreparedBody {
     opened: Opened,
     first: Bytes,
     rest: Range<usize>,
+}
+
+impl Prepared {
+    /// Whether a body is sent.
+    pub fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
 }
 
 /// Prepares a page that is whole.

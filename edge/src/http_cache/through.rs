@@ -6,7 +6,7 @@
 //! join. What turns out to be for one caller alone goes to the one it was asked
 //! for; the others ask for themselves.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, io, sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, Method, StatusCode,
@@ -48,6 +48,18 @@ use crate::{
 /// How often a request joins the fetch of another before it goes its own way:
 /// the first may turn out to be for other kinds of requests.
 const MAX_JOINED: usize = 2;
+
+/// How a caller takes part in a fetch.
+#[derive(Debug, Clone, Default)]
+struct Boarding {
+    /// It begins one in any case.
+    anew: bool,
+    /// What lies on disk alone does not help.
+    disk_failed: bool,
+    /// What is known by now of what tells requests apart.
+    variant: Option<Variant>,
+}
+
 /// A caller's place in a fetch.
 enum Place {
     /// It is over already.
@@ -91,6 +103,10 @@ impl Through {
         site: &Site,
     ) -> Result<bool> {
         context.cache = CacheOutcome::Bypass;
+        if !matches!(session.req_header().method, Method::GET | Method::HEAD) {
+            context.cache = CacheOutcome::Method;
+            return Ok(false);
+        }
         let is_empty = session.as_downstream_mut().is_body_empty();
         let request = session.req_header();
         let Some(url) = Url::of(request, context.secure) else {
@@ -100,33 +116,36 @@ impl Through {
             return Ok(false);
         }
         let wanted = Wanted::of(&request.headers);
+        let mut boarding = Boarding::default();
         let (why, kept) = match self.pages.find(&url, &request.headers, &wanted) {
             Found::Fresh(entry) => {
                 if self.hit(session, context, &url, &entry).await? {
                     return Ok(true);
                 }
+                boarding.disk_failed = true;
                 (Why::UriMiss, None)
             }
             Found::Stale(entry) => {
                 let kept = Some(entry.clone());
                 // Whoever comes first fetches; nobody waits for it.
-                let _ = self.board(session, context, &url, kept, site, false, None)?;
+                let _ = self.board(session, context, &url, kept, site, &boarding)?;
                 if self.hit(session, context, &url, &entry).await? {
                     return Ok(true);
                 }
+                boarding.disk_failed = true;
                 (Why::UriMiss, None)
             }
             Found::Nothing(why, kept) => (why, kept),
         };
         let request = session.req_header();
         if wanted.only_if_cached {
-            context.cache = miss(why);
+            context.cache = CacheOutcome::OnlyIfCached;
             answer::refuse(session, context, Refusal::NotCached).await?;
             return Ok(true);
         }
         let is_unshared = kept.is_none() && self.pages.is_unshared(&url, &request.headers);
         let alone = wanted.no_store
-            || request.method == Method::HEAD
+            || (request.method == Method::HEAD && kept.is_none())
             || (is_unshared && wants_less(&request.headers));
         if alone {
             context.cache = miss(why);
@@ -134,8 +153,8 @@ impl Through {
         }
         context.upstream = Some(Arc::from(site.prefix()));
         // On the heap, so that a hit pays for none of it.
-        let anew = wanted.no_cache || is_unshared;
-        Box::pin(self.fetched(session, context, &url, &wanted, anew, why, kept, site)).await
+        boarding.anew = wanted.no_cache || is_unshared;
+        Box::pin(self.fetched(session, context, &url, &wanted, boarding, why, kept, site)).await
     }
 
     /// Changes that pass by make void what is kept of their URLs.
@@ -161,8 +180,11 @@ impl Through {
             ttl: left,
             from_disk: entry.body.is_on_disk(),
         };
-        entry.body.hit();
-        self.send(session, context, url, entry).await
+        let sent = self.send(session, context, url, entry).await?;
+        if sent {
+            entry.body.hit();
+        }
+        Ok(sent)
     }
 
     /// Sends what is kept; says whether it could. A body that is lost on disk
@@ -182,7 +204,7 @@ impl Through {
                     metrics::cache_disk("busy");
                     tracing::debug!(%error, "the disk is busy");
                 } else {
-                    self.lost(session, url, &error);
+                    self.lost(url, entry, &error);
                 }
                 return Ok(false);
             }
@@ -192,7 +214,7 @@ impl Through {
             if !self.pages.is_valid(&entry.head) {
                 return Ok(false);
             }
-            if entry.body.is_for_memory() {
+            if prepared.has_body() && entry.body.is_for_memory() {
                 self.pages.cache().load_page(url);
             }
         }
@@ -202,18 +224,21 @@ impl Through {
                 Ok(true)
             }
             Err(error) => {
-                if matches!(error.etype(), ErrorType::FileReadError) {
-                    self.lost(session, url, &error);
+                let cause = error.root_cause().downcast_ref::<io::Error>();
+                if matches!(error.etype(), ErrorType::FileReadError)
+                    && !cause.is_some_and(reading::is_busy)
+                {
+                    self.lost(url, entry, &error);
                 }
                 Err(error)
             }
         }
     }
 
-    fn lost(&self, session: &Session, url: &Url, error: &impl Display) {
+    fn lost(&self, url: &Url, entry: &Entry, error: &impl Display) {
         metrics::cache_disk("lost");
-        tracing::warn!(%error, "a kept body is lost");
-        self.pages.forget(url, &session.req_header().headers);
+        tracing::debug!(%error, "a kept body is lost");
+        self.pages.lost(url, entry);
     }
 
     #[expect(clippy::too_many_arguments, reason = "one request's state")]
@@ -223,7 +248,7 @@ impl Through {
         context: &mut Context,
         url: &Url,
         wanted: &Wanted,
-        mut anew: bool,
+        mut boarding: Boarding,
         why: Why,
         mut kept: Option<Entry>,
         site: &Site,
@@ -234,9 +259,8 @@ impl Through {
             stored: false,
             collapsed: false,
         };
-        let mut variant = None;
         for _ in 0..MAX_JOINED {
-            let place = self.board(session, context, url, kept.clone(), site, anew, variant)?;
+            let place = self.board(session, context, url, kept.clone(), site, &boarding)?;
             let (waiter, alone) = match place {
                 Place::Own(waiter, alone) => (waiter, Some(alone)),
                 Place::Joined(waiter) => (waiter, None),
@@ -244,7 +268,7 @@ impl Through {
                     if self.hit(session, context, url, &entry).await? {
                         return Ok(true);
                     }
-                    (anew, variant, kept) = (true, None, None);
+                    (boarding.disk_failed, kept) = (true, None);
                     continue;
                 }
             };
@@ -266,7 +290,7 @@ impl Through {
                     if self.send(session, context, url, &entry).await? {
                         return Ok(true);
                     }
-                    (anew, variant, kept) = (true, None, None);
+                    (boarding.disk_failed, kept) = (true, None);
                 }
                 Brought::Page(head, mut tape)
                     if ours || self.pages.is_shared(&head, request, wanted) =>
@@ -289,8 +313,10 @@ impl Through {
                     }
                     return Ok(true);
                 }
-                Brought::Good(entry, _) => variant = Some(entry.head.vary.variant(request)),
-                Brought::Page(head, _) => variant = Some(head.vary.variant(request)),
+                Brought::Good(entry, _) => {
+                    boarding.variant = Some(entry.head.vary.variant(request));
+                }
+                Brought::Page(head, _) => boarding.variant = Some(head.vary.variant(request)),
                 Brought::Unshared(status) => {
                     forward.status = Some(status);
                     let less = wants_less(request) && status.is_success();
@@ -306,7 +332,11 @@ impl Through {
                     }
                     let Some(alone) = alone else {
                         // This caller's own may be for everybody.
-                        (anew, variant, forward.status) = (true, None, None);
+                        boarding = Boarding {
+                            anew: true,
+                            ..Boarding::default()
+                        };
+                        forward.status = None;
                         continue;
                     };
                     context.cache = CacheOutcome::Forwarded(forward);
@@ -358,9 +388,7 @@ impl Through {
         }
     }
 
-    /// Joins the fetch of a page, or begins it; with `anew`, begins one in any
-    /// case.
-    #[expect(clippy::too_many_arguments, reason = "one request's state")]
+    /// Joins the fetch of a page, or begins it.
     fn board(
         &self,
         session: &Session,
@@ -368,16 +396,16 @@ impl Through {
         url: &Url,
         kept: Option<Entry>,
         site: &Site,
-        anew: bool,
-        variant: Option<Variant>,
+        boarding: &Boarding,
     ) -> Result<Place> {
         let caller = session.req_header();
+        let variant = boarding.variant.clone();
         let variant = variant.unwrap_or_else(|| self.pages.variant(url, &caller.headers));
         let is_authorized = pages::is_authorized(&caller.headers);
         let question = (url.clone(), is_authorized, variant);
         let slots = [url.slot()];
         let epochs = self.pages.cache().epochs();
-        let (landing, waiter) = if anew {
+        let (landing, waiter) = if boarding.anew {
             self.flights.begin(&question, &slots, epochs)
         } else {
             match self.flights.board(&question, &slots, epochs) {
@@ -385,7 +413,9 @@ impl Through {
                 Seat::Pilot(landing, waiter) => {
                     // Another fetch may have landed between the look-up and now.
                     let wanted = Wanted::of(&caller.headers);
-                    if let Found::Fresh(entry) = self.pages.find(url, &caller.headers, &wanted) {
+                    if let Found::Fresh(entry) = self.pages.find(url, &caller.headers, &wanted)
+                        && !(boarding.disk_failed && entry.body.is_on_disk())
+                    {
                         landing.land(Brought::Good(entry.clone(), true));
                         return Ok(Place::Done(entry));
                     }
@@ -419,8 +449,7 @@ impl Through {
 /// origin's to judge.
 fn is_question(request: &RequestHeader, is_empty: bool) -> bool {
     let has = |name| request.headers.contains_key(name);
-    matches!(request.method, Method::GET | Method::HEAD)
-        && is_empty
+    is_empty
         && !has(UPGRADE)
         && !has(TRANSFER_ENCODING)
         && !has(IF_MATCH)

@@ -73,14 +73,23 @@ impl Url {
             }
         } else if rest.starts_with('/') {
             rest.to_owned()
-        } else if rest.contains(':') {
-            return None; // another scheme
         } else {
             let own = self.rest()[self.host_len..].split('?').next()?;
-            let folder = &own[..=own.rfind('/')?];
-            format!("{folder}{rest}")
+            let is_relative = rest
+                .split(['/', '?'])
+                .next()
+                .is_some_and(|first| !first.contains(':'));
+            if !is_relative {
+                return None; // another scheme
+            }
+            if rest.is_empty() || rest.starts_with('?') {
+                format!("{own}{rest}")
+            } else {
+                let folder = &own[..=own.rfind('/')?];
+                format!("{folder}{rest}")
+            }
         };
-        Some(Self::new(self.secure, host, &path))
+        Some(Self::new(self.secure, host, &without_dots(&path)))
     }
 
     /// As people write it.
@@ -133,6 +142,29 @@ fn one(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
+/// A path without its steps back.
+/// <https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4>
+fn without_dots(path: &str) -> String {
+    let (path, query) = match path.find('?') {
+        Some(at) => path.split_at(at),
+        None => (path, ""),
+    };
+    let mut parts = Vec::new();
+    let mut ends_in_folder = false;
+    for part in path.split('/').skip(1) {
+        ends_in_folder = matches!(part, "." | "..");
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if ends_in_folder {
+        parts.push("");
+    }
+    format!("/{}{query}", parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +194,12 @@ mod tests {
         for (reference, leads) in [
             ("/x?y#z", "/x?y"),
             ("x", "/a/x"),
+            ("", "/a/b"),
+            ("?x", "/a/b?x"),
+            ("../x?y=..", "/x?y=.."),
+            ("./x/../y/.", "/a/y/"),
+            ("../../../x", "/x"),
+            ("x?a:b", "/a/x?a:b"),
             ("http://SHOP.example:80/x", "/x"),
             ("//shop.example/x", "/x"),
             ("http://shop.example", "/"),

@@ -248,7 +248,7 @@ fn in_memory(pages: &Pages, n: usize) -> Option<usize> {
     match pages.find(&url(n), &request(0), &Wanted::default()) {
         Found::Fresh(entry) => {
             assert_eq!(entry.body.bytes().unwrap(), LARGE);
-            Some(entry.body.in_memory())
+            Some(entry.body.memory_bytes())
         }
         _ => None,
     }

@@ -1,18 +1,21 @@
 //! Pages while they arrive, and those who wait for them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
 };
 
 use super::{STORED, Site};
 use crate::support::{raw::Raw, until, web_origin::Page};
+
+/// How long a slow origin takes for a byte.
+const DRIP: Duration = Duration::from_millis(10);
 
 /// Gets a page; its body.
 fn get(
@@ -261,4 +264,31 @@ async fn pages_that_are_still_read_take_room_from_those_that_arrive() {
         site.read("/4", &[]).await.1 == STORED
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_page_that_takes_too_long_to_be_kept_is_read_to_its_end() {
+    let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("/slow=http://{}", origin.local_addr().unwrap());
+    // Twelve times that is the end of a page that is kept.
+    let flags = ["--default-timeout-ms", "50", "--origin", &at];
+    let site = Site::with(&flags).await;
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = origin.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await;
+                let head = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\n\
+                            content-length: 100\r\n\r\n";
+                stream.write_all(head.as_bytes()).await.unwrap();
+                for _ in 0..100 {
+                    tokio::time::sleep(DRIP).await;
+                    let _ = stream.write_all(b"x").await;
+                }
+            });
+        }
+    });
+    let (body, _) = site.read("/slow/page", &[]).await;
+    assert_eq!(body.len(), 100);
 }

@@ -20,7 +20,7 @@ async fn a_change_makes_what_is_kept_void() {
     let answer = site.ask("POST", "/change", &[]).await;
     assert_eq!(
         (answer.status, answer.header("cache-status")),
-        (201, "souk; fwd=bypass")
+        (201, "souk; fwd=method")
     );
     site.origin.put("/a", Page::new("refused").status(403));
     site.ask("PUT", "/a", &[]).await;

@@ -194,3 +194,22 @@ async fn an_origin_that_confirms_another_version_is_asked_for_the_whole() {
     }
     assert_eq!(site.gets("/a"), 3);
 }
+
+#[tokio::test]
+async fn a_failure_that_may_be_kept_takes_no_good_page_s_place() {
+    let site = Site::start().await;
+    let control = "max-age=10, stale-if-error=100";
+    site.origin.put("/a", Page::cached("good", control));
+    site.get("/a").await;
+    site.wait(11);
+    site.origin
+        .put("/a", Page::cached("sorry", "max-age=60").status(503));
+    for method in ["GET", "HEAD", "GET"] {
+        let answer = site.ask(method, "/a", &[]).await;
+        assert_eq!(answer.status, 200, "{method}");
+        let status = answer.header("cache-status");
+        assert!(status.ends_with("detail=stale-if-error"), "{status}");
+    }
+    site.wait(100);
+    assert_eq!(site.get("/a").await.status, 503);
+}
