@@ -283,6 +283,10 @@ pub async fn alone(session: &mut Session, context: &Context, arrival: Arrival) -
         chunk(session, &mut answer)?;
     }
     write_header(session, context, answer, bodiless).await?;
+    if session.req_header().method == Method::HEAD {
+        // The whole was asked for; its body is for nobody.
+        return session.write_response_body(None, true).await;
+    }
     rest(session, arrival).await
 }
 

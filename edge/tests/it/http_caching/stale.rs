@@ -213,3 +213,18 @@ async fn a_failure_that_may_be_kept_takes_no_good_page_s_place() {
     site.wait(100);
     assert_eq!(site.get("/a").await.status, 503);
 }
+
+#[tokio::test]
+async fn a_head_of_what_is_for_one_alone_by_now_has_no_body() {
+    let site = Site::start().await;
+    site.origin.put("/a", Page::cached("old", "max-age=10"));
+    site.get("/a").await;
+    site.wait(11);
+    site.origin.put("/a", Page::cached("mine", "private"));
+    for _ in 0..2 {
+        let head = site.ask("HEAD", "/a", &[]).await;
+        assert_eq!((head.status, &head.body[..]), (200, &b""[..]));
+        assert_eq!(head.header("content-length"), "4");
+    }
+    assert_eq!(&site.get("/a").await.body[..], b"mine");
+}
