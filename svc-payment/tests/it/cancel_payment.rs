@@ -2,23 +2,14 @@ use sqlx::PgPool;
 use svc_kit::job::Progress;
 use svc_payment::{
     charge_payment::ask,
-    ledger::Account,
     payment::{SETTLED_AFTER, Status},
     provider::FoundCharge,
 };
 
-use crate::harness::{FEE, Harness, LONG, receipt};
+use crate::harness::{GIVEN_BACK, Harness, LONG, receipt};
 
 const CAPTURED: &str = "souk.payment.captured.v1";
 const REFUNDED: &str = "souk.payment.refunded.v1";
-
-/// What a refunded payment leaves in the ledger: what the provider has kept.
-const GIVEN_BACK: [(Account, i64); 4] = [
-    (Account::CashAtProvider, -FEE),
-    (Account::Fees, FEE),
-    (Account::Refunds, 42_00),
-    (Account::Revenue, -42_00),
-];
 
 #[sqlx::test(migrations = false)]
 async fn an_order_cancelled_before_the_request_is_never_charged(pool: PgPool) {
@@ -85,10 +76,7 @@ async fn a_charge_in_flight_is_refunded_when_it_turns_out_captured(pool: PgPool)
 #[sqlx::test(migrations = false)]
 async fn a_lost_answer_of_a_cancelled_order_is_looked_up_and_refunded(pool: PgPool) {
     let shop = Harness::new(pool).await;
-    let request = shop.requested("tok_timeout").await;
-    shop.drain().await;
-
-    shop.hear_cancelled(&request).await.unwrap();
+    let request = shop.called_off("tok_timeout").await;
     shop.settle().await;
 
     assert_eq!(shop.status(&request).await, Status::Refunded);
@@ -139,10 +127,7 @@ async fn money_that_arrives_after_the_payment_was_given_up_goes_back(pool: PgPoo
 #[sqlx::test(migrations = false)]
 async fn a_captured_payment_is_refunded_once(pool: PgPool) {
     let shop = Harness::new(pool).await;
-    let request = shop.requested("tok_ok").await;
-    shop.drain().await;
-
-    shop.hear_cancelled(&request).await.unwrap();
+    let request = shop.called_off("tok_ok").await;
     shop.hear_cancelled(&request).await.unwrap();
     shop.drain().await;
     shop.hear_cancelled(&request).await.unwrap();
@@ -157,9 +142,7 @@ async fn a_captured_payment_is_refunded_once(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_declined_payment_of_a_cancelled_order_stays_as_it_is(pool: PgPool) {
     let shop = Harness::new(pool).await;
-    let request = shop.requested("tok_declined").await;
-    shop.drain().await;
-    shop.hear_cancelled(&request).await.unwrap();
+    let request = shop.called_off("tok_declined").await;
     shop.clock.advance(LONG);
     shop.drain().await;
     assert_eq!(shop.status(&request).await, Status::Failed);

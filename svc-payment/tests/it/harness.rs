@@ -32,9 +32,11 @@ use svc_payment::{
     payment::{OrderId, Payment, PaymentId, Status},
     provider::{FoundCharge, Providers, Receipt, sandbox::Sandbox},
     refund::ReturnId,
+    refund_payment,
     store::{
         LEASE, ledger,
         payments::{self, Claimed},
+        refunds,
     },
 };
 use tokio::time::Instant;
@@ -62,6 +64,13 @@ pub(crate) struct Harness {
 
 /// What the sandbox keeps of 42 euros: 1.4 % of them and 25 cents.
 pub(crate) const FEE: i64 = 59 + 25;
+/// What a refunded payment leaves in the ledger: what the provider has kept.
+pub(crate) const GIVEN_BACK: [(Account, i64); 4] = [
+    (Account::CashAtProvider, -FEE),
+    (Account::Fees, FEE),
+    (Account::Refunds, 42_00),
+    (Account::Revenue, -42_00),
+];
 
 /// What the sandbox answers to the charge of 42 euros.
 pub(crate) fn receipt() -> Receipt {
@@ -224,6 +233,19 @@ impl Harness {
         let mut claimed = begin(&self.app).await.unwrap();
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)
+    }
+
+    /// Claims the one refund that is due.
+    pub(crate) async fn claim_refund(&self) -> refunds::Claimed {
+        refund_payment::begin(&self.app).await.unwrap().unwrap()
+    }
+
+    /// A payment that was made, and whose order was cancelled after it.
+    pub(crate) async fn called_off(&self, token: &str) -> PaymentRequested {
+        let request = self.requested(token).await;
+        self.drain().await;
+        self.hear_cancelled(&request).await.unwrap();
+        request
     }
 
     /// Records what the provider has said of one payment alone.

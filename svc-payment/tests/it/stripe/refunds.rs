@@ -25,16 +25,11 @@ async fn a_lost_refund_is_looked_up_and_given_back_once(pool: PgPool) {
     };
     let line = server.line().await;
     let shop = shop(pool, &line.config(CaptureMode::Automatic)).await;
-    let request = shop.requested(GOOD).await;
-    shop.drain().await;
-    shop.hear_cancelled(&request).await.unwrap();
+    let request = shop.called_off(GOOD).await;
 
     // The intent and its refunds are read first; the answer to the refund itself
     // gets lost.
-    let claimed = svc_payment::refund_payment::begin(&shop.app)
-        .await
-        .unwrap()
-        .unwrap();
+    let claimed = shop.claim_refund().await;
     line.cut_after(2);
     let answer = svc_payment::refund_payment::ask(&shop.app, &claimed).await;
     assert_eq!(answer, FoundRefund::Unknown);
@@ -123,10 +118,7 @@ async fn one_try_of_a_refund_keeps_its_key_over_a_crash(pool: PgPool) {
     // Nobody knows what became of it, then a crash before that is recorded.
     stub.books().mood = Mood::Failing;
     retry_refund(&shop.app, id).await.unwrap();
-    let claimed = svc_payment::refund_payment::begin(&shop.app)
-        .await
-        .unwrap()
-        .unwrap();
+    let claimed = shop.claim_refund().await;
     let answer = svc_payment::refund_payment::ask(&shop.app, &claimed).await;
     assert_eq!(answer, FoundRefund::Unknown);
     shop.clock.advance(LONG);
@@ -170,13 +162,8 @@ async fn a_retry_takes_a_refund_that_was_made_after_all(pool: PgPool) {
 async fn a_refund_that_failed_at_stripe_is_made_by_a_retry(pool: PgPool) {
     let stub = StripeStub::start().await;
     let shop = shop(pool, &stub.config()).await;
-    let request = shop.requested(GOOD).await;
-    shop.drain().await;
-    shop.hear_cancelled(&request).await.unwrap();
-    let claimed = svc_payment::refund_payment::begin(&shop.app)
-        .await
-        .unwrap()
-        .unwrap();
+    let request = shop.called_off(GOOD).await;
+    let claimed = shop.claim_refund().await;
     svc_payment::refund_payment::ask(&shop.app, &claimed).await;
     // Crash before it was recorded, and the bank has sent it back meanwhile.
     stub.books().refunds[0]["status"] = "failed".into();

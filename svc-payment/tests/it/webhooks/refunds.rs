@@ -42,10 +42,8 @@ async fn a_refund_whose_answer_was_lost_is_learned_of(pool: PgPool) {
     };
     let line = server.line().await;
     let shop = shop(pool, &line.config(CaptureMode::Automatic)).await;
-    let request = shop.requested(GOOD).await;
-    shop.drain().await;
-    shop.hear_cancelled(&request).await.unwrap();
-    let claimed = refund_payment::begin(&shop.app).await.unwrap().unwrap();
+    let request = shop.called_off(GOOD).await;
+    let claimed = shop.claim_refund().await;
     line.cut_after(2);
     refund_payment::ask(&shop.app, &claimed).await;
     line.cut(false);
